@@ -1,0 +1,225 @@
+"""A rule pack on disk → `Pack`.
+
+A pack is a folder: `pack.yaml`, `facts.yaml`, `parameters.yaml`, `provisions/*.yaml`,
+`dossiers/*.yaml`, `cases/*.yaml`. Provision files are found by scanning for ids and read only
+when one of theirs is asked for, so that one case starts fast; `load_all` reads and checks
+everything. The digest covers every file that gives the pack its meaning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping as MappingType
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import PackError, Problem, nearest
+from engine.kinds import DeadlineFacts
+from engine.model import Dossier, Field, Parameter, Provision, Text
+from engine.read_dossier import read_dossier
+from engine.read_fields import check_asked_when, read_field, read_parameter
+from engine.read_provision import PackContext, read_provision
+from engine.reader import Reader
+from engine.source import Location
+from engine.yamltree import Mapping, Node, Sequence, read_yaml
+
+if TYPE_CHECKING:
+    from engine.outcome import Outcome
+
+RULES = Path(__file__).resolve().parent.parent / "rules"
+"""The packs that come with Hegui."""
+
+PACK_KEYS = ("id", "label", "version", "issuer", "document", "title", "in_force", "reference_date", "plans", "deadline")
+_ID_LINE = re.compile(r"^- +(?:\{ *)?id: *([^\s,}]+)", re.MULTILINE)
+
+
+def pack_names() -> list[str]:
+    return sorted(path.parent.name for path in RULES.glob("*/pack.yaml"))
+
+
+class Pack:
+    """A loaded rule pack. Use `load_pack`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[Problem] = []
+        header = Reader(self._mapping("pack.yaml"), "pack.yaml", self.problems, PACK_KEYS)
+        for key in ("id", "version", "document"):
+            header.need(key)
+        self.id = header.text("id", folder.name)
+        self.version = header.text("version")
+        self.label: Text = header.words("label", self.id)
+        self.title: Text = header.words("title")
+        self.issuer = header.text("issuer")
+        self.document = header.text("document")
+        in_force = Reader(found, "in_force", self.problems, ("from", "to")) if isinstance(
+            found := header.node.get("in_force"), Mapping) else None
+        self.in_force = (in_force.date("from"), in_force.date("to")) if in_force else (None, None)
+        self.reference_date: date | None = header.date("reference_date")
+        self.plans = {key.text: header.scalar(value) for key, value in header.mapping("plans")}
+        names = Reader(found, "deadline", self.problems, ("done", "done_on", "as_of")) if isinstance(
+            found := header.node.get("deadline"), Mapping) else None
+        self.deadline = DeadlineFacts(names.text("done"), names.text("done_on"), names.text("as_of")) if names \
+            else DeadlineFacts("done", "done_on", "as_of")
+        fields = {key.text: read_field(key.text, value, self.problems)
+                  for key, value in self._mapping("facts.yaml", optional=True)}
+        self.fields: dict[str, Field] = {name: field for name, field in fields.items()}
+        self.parameters: dict[str, Parameter] = {
+            key.text: read_parameter(key.text, value, self.problems)
+            for key, value in self._mapping("parameters.yaml", optional=True)
+        }
+        self._raise()
+        self._context = PackContext(self.document, self.plans, self.fields, self.parameters, self.deadline)
+        self._files = self._index()
+        self._provisions: dict[str, Provision] = {}
+        self._dossiers: dict[str, Dossier] | None = None
+        self._read: set[Path] = set()
+
+    # Files
+
+    def _shown(self, path: Path) -> str:
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def _mapping(self, name: str, optional: bool = False) -> Mapping:
+        path = self.folder / name
+        if optional and not path.exists():
+            return Mapping((), Location(self._shown(path)))
+        node = read_yaml(path, self._shown(path))
+        if not isinstance(node, Mapping):
+            raise PackError(Problem("wrong-shape", node.at,
+                                    {"what": name, "expected": "键值表", "expected_en": "a mapping"}))
+        return node
+
+    def _index(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for path in sorted(self.folder.glob("provisions/**/*.yaml")):
+            try:
+                text = path.read_text(encoding="utf-8-sig")
+            except (OSError, UnicodeDecodeError):
+                read_yaml(path, self._shown(path))  # says what is wrong with it, and where
+                raise
+            for match in _ID_LINE.finditer(text):
+                if match[1] in found:
+                    line = text[: match.start()].count("\n") + 1
+                    raise PackError(Problem("duplicate-id", Location(self._shown(path), line),
+                                            {"id": match[1], "first": self._shown(found[match[1]])}))
+                found[match[1]] = path
+        return found
+
+    def _raise(self) -> None:
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        if errors:
+            raise PackError(errors)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over every file of the pack that gives it meaning (not its cases and examples)."""
+        total = hashlib.sha256()
+        files = [self.folder / name for name in ("pack.yaml", "facts.yaml", "parameters.yaml")]
+        files += sorted(self.folder.glob("provisions/**/*.yaml")) + sorted(self.folder.glob("dossiers/*.yaml"))
+        for path in files:
+            if path.exists():
+                data = path.read_bytes()
+                total.update(f"{path.relative_to(self.folder).as_posix()}\0{len(data)}\0".encode())
+                total.update(data)
+        return total.hexdigest()
+
+    # Provisions
+
+    @property
+    def ids(self) -> list[str]:
+        """Every provision's id, in the order of the files."""
+        return list(self._files)
+
+    def has(self, identity: str) -> bool:
+        return identity in self._files
+
+    def provision(self, identity: str) -> Provision:
+        """One provision, reading its file where that was not done yet.
+
+        Errors (`PackError`): `unknown-provision`; every problem of the file that holds it.
+        """
+        if identity not in self._provisions:
+            path = self._files.get(identity)
+            if path is None or path in self._read:
+                raise PackError(Problem("unknown-provision", fields={
+                    "id": identity, "suggestion": nearest(identity, self._files) or ""}))
+            self._load(path)
+            self._raise()
+        return self._provisions[identity]
+
+    def find(self, identity: str) -> Provision | None:
+        """One provision, or None where the pack has none of that id."""
+        return self.provision(identity) if identity in self._files else None
+
+    def evaluate(self, identity: str, inputs: MappingType[str, Any], as_of: date | str | None = None,
+                 readings: MappingType[str, int] | None = None, subject: str = "") -> Outcome:
+        """What a provision comes to for raw inputs; see `assessing.evaluate_provision`."""
+        from engine.assessing import evaluate_provision
+
+        return evaluate_provision(self, identity, inputs, as_of, readings, subject)
+
+    def _load(self, path: Path) -> None:
+        self._read.add(path)
+        try:
+            node = read_yaml(path, self._shown(path))
+        except PackError as error:
+            self.problems.extend(error.problems)
+            return
+        items: tuple[Node, ...] = node.items if isinstance(node, Sequence) else (node,)
+        for item in items:
+            provision = read_provision(item, self._context, self.problems)
+            if provision is not None:
+                self._provisions[provision.id] = provision
+
+    def load_all(self) -> Pack:
+        """Read and check everything. Errors (`PackError`): every problem of every file."""
+        check_asked_when(self.fields, [])
+        for path in sorted(set(self._files.values()) | set(self.folder.glob("provisions/**/*.yaml"))):
+            if path not in self._read:
+                self._load(path)
+        self._raise()
+        _ = self.dossiers
+        return self
+
+    @property
+    def provisions(self) -> dict[str, Provision]:
+        """All provisions by id, in the order of the files."""
+        self.load_all()
+        return {identity: self._provisions[identity] for identity in self._files}
+
+    @property
+    def dossiers(self) -> MappingType[str, Dossier]:
+        """The dossiers in which related facts are submitted."""
+        if self._dossiers is None:
+            found: dict[str, Dossier] = {}
+            for path in sorted(self.folder.glob("dossiers/*.yaml")):
+                try:
+                    node = read_yaml(path, self._shown(path))
+                    dossier = read_dossier(node, self.fields, self.find, self.problems)
+                except PackError as error:
+                    self.problems.extend(problem for problem in error.problems if problem not in self.problems)
+                    continue
+                if dossier is not None:
+                    found[dossier.id] = dossier
+            self._raise()
+            self._dossiers = found
+        return self._dossiers
+
+
+def load_pack(name: str | Path = "chuxiong_2019") -> Pack:
+    """A pack by name (one that comes with Hegui) or by the path of its folder.
+
+    Errors (`PackError`): `unknown-pack`, and whatever is wrong with its header, facts or parameters.
+    """
+    for folder in (Path(name), RULES / str(name)):
+        if (folder / "pack.yaml").is_file():
+            return Pack(folder)
+    raise PackError(Problem("unknown-pack", fields={
+        "name": str(name), "known": pack_names(), "suggestion": nearest(str(name), pack_names()) or ""}))
