@@ -25,7 +25,7 @@ STATUSES: dict[ProvisionKind, tuple[str, ...]] = {
     ProvisionKind.DEADLINE: ("on_time", "late", "pending", "overdue", "not_applicable"),
     ProvisionKind.OBLIGATION: ("compliant", "breach", "not_applicable"),
     ProvisionKind.PROHIBITION: ("compliant", "breach", "not_applicable"),
-    ProvisionKind.TARGET: ("met", "missed", "not_judged", "not_applicable"),
+    ProvisionKind.TARGET: ("met", "missed", "not_yet_due", "not_judged", "not_applicable"),
     ProvisionKind.PARAMETER: ("stated", "not_applicable"),
 }  # fmt: skip
 
@@ -46,6 +46,7 @@ LABELS: dict[str, Text] = {
     "breach": Text("违反规定", "breach"),
     "met": Text("完成目标", "met"),
     "missed": Text("未完成目标", "missed"),
+    "not_yet_due": Text("考核期未满", "period not over"),
     "not_judged": Text("无明确界线，不作评判", "no bright line, not judged"),
     "stated": Text("条文所定", "stated"),
     "not_applicable": Text("不适用", "not applicable"),

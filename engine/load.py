@@ -24,7 +24,8 @@ from engine.read_fields import check_asked_when, read_field, read_parameter
 from engine.read_provision import PackContext, read_provision
 from engine.reader import Reader
 from engine.source import Location
-from engine.yamltree import Mapping, Node, Sequence, read_yaml
+from engine.targets import TargetFacts
+from engine.yamltree import Mapping, Node, Scalar, Sequence, read_yaml
 
 if TYPE_CHECKING:
     from engine.outcome import Outcome
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 RULES = Path(__file__).resolve().parent.parent / "rules"
 """The packs that come with Hegui."""
 
-PACK_KEYS = ("id", "label", "version", "issuer", "document", "title", "in_force", "reference_date", "plans", "deadline")
+PACK_KEYS = ("id", "label", "version", "issuer", "document", "title", "in_force", "reference_date", "plans", "deadline", "target", "periods")
 _ID_LINE = re.compile(r"^- +(?:\{ *)?id: *([^\s,}]+)", re.MULTILINE)
 
 
@@ -46,7 +47,7 @@ class Pack:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.problems: list[Problem] = []
-        header = Reader(self._mapping("pack.yaml"), "pack.yaml", self.problems, PACK_KEYS)
+        header = Reader(self._mapping(folder / "pack.yaml"), "pack.yaml", self.problems, PACK_KEYS)
         for key in ("id", "version", "document"):
             header.need(key)
         self.id = header.text("id", folder.name)
@@ -60,23 +61,28 @@ class Pack:
         self.in_force = (in_force.date("from"), in_force.date("to")) if in_force else (None, None)
         self.reference_date: date | None = header.date("reference_date")
         self.plans = {key.text: header.scalar(value) for key, value in header.mapping("plans")}
-        names = Reader(found, "deadline", self.problems, ("done", "done_on", "as_of")) if isinstance(
-            found := header.node.get("deadline"), Mapping) else None
-        self.deadline = DeadlineFacts(names.text("done"), names.text("done_on"), names.text("as_of")) if names \
-            else DeadlineFacts("done", "done_on", "as_of")
-        fields = {key.text: read_field(key.text, value, self.problems)
-                  for key, value in self._mapping("facts.yaml", optional=True)}
-        self.fields: dict[str, Field] = {name: field for name, field in fields.items()}
+        self.deadline = DeadlineFacts(**self._fact_names(header, "deadline", ("done", "done_on", "as_of")))
+        self.target = TargetFacts(
+            **self._fact_names(header, "target", ("indicator", "area", "period", "actual", "as_of")))
+        self.periods = {key.text: day for key, value in header.mapping("periods")
+                        if (day := header.as_date(value)) is not None}
+        self.fields: dict[str, Field] = {
+            key.text: read_field(key.text, value, self.problems) for key, value in self._entries("facts")}
         self.parameters: dict[str, Parameter] = {
-            key.text: read_parameter(key.text, value, self.problems)
-            for key, value in self._mapping("parameters.yaml", optional=True)
-        }
+            key.text: read_parameter(key.text, value, self.problems) for key, value in self._entries("parameters")}
         self._raise()
-        self._context = PackContext(self.document, self.plans, self.fields, self.parameters, self.deadline)
+        self._context = PackContext(self.document, self.plans, self.fields, self.parameters, self.deadline,
+                                    self.target, self.periods)
         self._files = self._index()
         self._provisions: dict[str, Provision] = {}
         self._dossiers: dict[str, Dossier] | None = None
         self._read: set[Path] = set()
+
+    def _fact_names(self, header: Reader, key: str, roles: tuple[str, ...]) -> dict[str, str]:
+        """What the pack calls the facts of a kind of provision; the role's own name where it does not say."""
+        found = header.node.get(key)
+        inner = Reader(found, key, self.problems, roles) if isinstance(found, Mapping) else None
+        return {role: inner.text(role, role) if inner else role for role in roles}
 
     # Files
 
@@ -86,10 +92,20 @@ class Pack:
         except ValueError:
             return str(path)
 
-    def _mapping(self, name: str, optional: bool = False) -> Mapping:
-        path = self.folder / name
-        if optional and not path.exists():
-            return Mapping((), Location(self._shown(path)))
+    def _entries(self, name: str) -> list[tuple[Scalar, Node]]:
+        """The entries of `<name>.yaml` and of every file under `<name>/`; a name given twice is a problem."""
+        files = [self.folder / f"{name}.yaml", *sorted(self.folder.glob(f"{name}/*.yaml"))]
+        found: dict[str, tuple[Scalar, Node]] = {}
+        for path in files:
+            for key, value in self._mapping(path) if path.exists() else ():
+                if key.text in found:
+                    self.problems.append(Problem("duplicate-id", key.at, {
+                        "id": key.text, "first": str(found[key.text][0].at)}))
+                found.setdefault(key.text, (key, value))
+        return list(found.values())
+
+    def _mapping(self, path: Path) -> Mapping:
+        name = path.name
         node = read_yaml(path, self._shown(path))
         if not isinstance(node, Mapping):
             raise PackError(Problem("wrong-shape", node.at,
@@ -121,12 +137,11 @@ class Pack:
     def digest(self) -> str:
         """SHA-256 over every file of the pack that gives it meaning (not its cases and examples)."""
         total = hashlib.sha256()
-        files = [self.folder / name for name in ("pack.yaml", "facts.yaml", "parameters.yaml")]
-        files += sorted(self.folder.glob("provisions/**/*.yaml")) + sorted(self.folder.glob("dossiers/*.yaml"))
-        for path in files:
-            if path.exists():
+        for path in sorted(self.folder.rglob("*.yaml")):
+            name = path.relative_to(self.folder)
+            if name.parts[0] not in ("cases", "examples"):
                 data = path.read_bytes()
-                total.update(f"{path.relative_to(self.folder).as_posix()}\0{len(data)}\0".encode())
+                total.update(f"{name.as_posix()}\0{len(data)}\0".encode())
                 total.update(data)
         return total.hexdigest()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
 from dataclasses import dataclass, replace
+from datetime import date
 
 from engine.check import Scope, check
 from engine.errors import PackError, Problem, nearest
@@ -40,6 +41,7 @@ from engine.read_fields import FIELD_TYPES, check_asked_when, read_field, read_t
 from engine.reader import Reader, expression_place
 from engine.source import Location
 from engine.tables import HIT_POLICIES, check_table, parse_test, table_outputs
+from engine.targets import TargetFacts, has_target, judgement, read_planned, target_fields, target_lets, target_outputs
 from engine.types import BOOLEAN, DATE, MONEY, RATIO, Kind, Type
 from engine.values import Value
 from engine.yamltree import Mapping, Node, Scalar
@@ -55,7 +57,7 @@ KIND_KEYS: dict[ProvisionKind, tuple[str, ...]] = {
     ProvisionKind.DEADLINE: ("due",),
     ProvisionKind.OBLIGATION: ("duty",),
     ProvisionKind.PROHIBITION: ("forbids",),
-    ProvisionKind.TARGET: ("judge",),
+    ProvisionKind.TARGET: ("indicators", "targets"),
     ProvisionKind.PARAMETER: (),
 }
 READING_KEYS = ("id", "point", "chosen", "why", "others")
@@ -70,6 +72,8 @@ class PackContext:
     fields: MappingType[str, Field]
     parameters: MappingType[str, Parameter]
     deadline: DeadlineFacts
+    target: TargetFacts
+    periods: MappingType[str, date]
 
 
 def read_provision(node: Node, context: PackContext, problems: list[Problem]) -> Provision | None:
@@ -100,13 +104,18 @@ class _ProvisionReader:
                               expected_en=f"a kind of provision ({', '.join(kinds)})")
             return None
         self.reader = reader = Reader(self.plain.node, self.where, self.problems, COMMON_KEYS + KIND_KEYS[kind])
+        self.planned = read_planned(reader, self.context.periods) if kind is ProvisionKind.TARGET else []
         self.facts = self._facts()
+        if self.planned:
+            self.facts = {**target_fields(self.context.target, reader, self.planned), **self.facts}
         self.scope = Scope(
             {**{name: parameter.type for name, parameter in self.context.parameters.items()},
              **{name: field.type for name, field in self.facts.items()}},
             {**dict.fromkeys(self.context.parameters, "parameter"), **dict.fromkeys(self.facts, "fact")},
         )
         lets = self._lets() + self._tables()
+        if self.planned:
+            lets += target_lets(self.context.target, self.facts, self.planned, self.context.periods, reader.node.at)
         applies = self.condition("applies") if reader.has("applies") else None
         requirements = self._requirements("require" if kind is ProvisionKind.ENTITLEMENT else
                                           "duty" if kind is ProvisionKind.OBLIGATION else "")
@@ -326,8 +335,12 @@ class _ProvisionReader:
                 reader.need("forbids")
                 return duty(kind, applies, self.condition("forbids"))
             case ProvisionKind.TARGET:
-                judged = self.checked(reader.need("judge"), status_type(kind), "judge")
-                return status_expression(kind, not_applicable(applies), judged), []
+                reader.need("targets")
+                branches = not_applicable(applies)
+                if self.planned:
+                    branches += not_applicable(has_target(self.facts, self.context.target, self.planned))
+                return (status_expression(kind, branches, judgement(self.context.target)),
+                        target_outputs(self.context.target))
             case ProvisionKind.PARAMETER:
                 return status_expression(kind, not_applicable(applies), Literal("stated", status_type(kind))), []
 
@@ -356,6 +369,7 @@ class _ProvisionReader:
         main = {
             ProvisionKind.ENTITLEMENT: ("eligible", "eligible_amount_unspecified"),
             ProvisionKind.SANCTION: ("triggered", "triggered_discretionary"),
+            ProvisionKind.PARAMETER: ("stated",),
         }.get(kind)
         found = []
         for key, value in self.reader.mapping("outputs"):

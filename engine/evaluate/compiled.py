@@ -1,0 +1,345 @@
+"""The reference meaning as a Python function, for speed where no trace is wanted.
+
+From a plan in normal form, one function is generated for each pattern of unknown facts that turns
+up: with the unknowns folded in, what is left is straight integer code without a test for null. A
+pattern whose code would still have to carry unknowns is left to the reference evaluator, as is a
+value finer than its column's scale. The text that is compiled is written here from the plan's
+nodes only; no text of a pack reaches it other than as quoted constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+from engine.builtins import FUNCTIONS
+from engine.calendar import day_number, day_of
+from engine.kinds import UNDETERMINED
+from engine.model import Provision
+from engine.normal import (
+    All, AnyOf, Choose, Column, Condition, Const, DateCall, Flag, Known, Negate, Node, Null, Operation, Plan,
+    PlanOutput, Term, Test, Truth, Word, all_of, any_of, choose_term, compare_terms, encode, negate, normal_form,
+    operate,
+)  # fmt: skip
+from engine.outcome import assess
+from engine.types import Kind
+from engine.values import Value, shrink
+
+Decision = tuple[str, dict[str, Value]]
+"""A status and the values that go with it, as in `Outcome`."""
+
+MAX_PATTERNS = 512
+"""Patterns of unknown facts that get a function of their own; later ones go to the reference."""
+
+
+class CannotCompile(Exception):
+    """The code for this pattern would have to carry unknowns."""
+
+
+# Folding in what is unknown
+
+
+def fold_unknown(node: Any, unknown: frozenset[str]) -> Any:
+    """The node where the named columns are null, simplified."""
+    match node:
+        case Column(name):
+            return Null() if name in unknown else node
+        case Flag(name):
+            return Truth(None) if name in unknown else node
+        case Operation(op, left, right):
+            return operate(op, fold_unknown(left, unknown), fold_unknown(right, unknown))
+        case DateCall(function, arguments):
+            parts = tuple(fold_unknown(part, unknown) for part in arguments)
+            return Null() if any(isinstance(part, Null) for part in parts) else DateCall(function, parts)
+        case Choose(condition, then, other):
+            return choose_term(fold_unknown(condition, unknown), fold_unknown(then, unknown),
+                               fold_unknown(other, unknown))
+        case Test(op, left, right):
+            return compare_terms(op, fold_unknown(left, unknown), fold_unknown(right, unknown))
+        case All(parts):
+            return all_of(tuple(fold_unknown(part, unknown) for part in parts))
+        case AnyOf(parts):
+            return any_of(tuple(fold_unknown(part, unknown) for part in parts))
+        case Negate(part):
+            return negate(fold_unknown(part, unknown))
+        case Known(what):
+            found = fold_unknown(what, unknown)
+            if isinstance(found, Null) or found == Truth(None):
+                return Truth(False)
+            return Truth(True) if _never_null(found) else Known(found)
+    return node
+
+
+def _never_null(node: Node) -> bool:
+    """Whether a node has a value whatever its columns hold (all of them known)."""
+    match node:
+        case Null() | Truth(value=None):
+            return False
+        case Operation(_, left, right) | Test(_, left, right):
+            return _never_null(left) and _never_null(right)
+        case DateCall(_, arguments):
+            return all(map(_never_null, arguments))
+        case Choose(condition, then, other):
+            return _never_null(condition) and _never_null(then) and _never_null(other)
+        case All(parts) | AnyOf(parts):
+            return all(map(_never_null, parts))
+        case Negate(part):
+            return _never_null(part)
+    return True
+
+
+def is_true(condition: Condition) -> Condition:
+    """When a three-valued condition is true, as a two-valued one."""
+    match condition:
+        case Truth(value):
+            return Truth(value is True)
+        case All(parts):
+            return all_of(tuple(is_true(part) for part in parts))
+        case AnyOf(parts):
+            return any_of(tuple(is_true(part) for part in parts))
+        case Negate(part):
+            return is_false(part)
+    return _two_valued(condition)
+
+
+def is_false(condition: Condition) -> Condition:
+    """When a three-valued condition is false, as a two-valued one."""
+    match condition:
+        case Truth(value):
+            return Truth(value is False)
+        case All(parts):
+            return any_of(tuple(is_false(part) for part in parts))
+        case AnyOf(parts):
+            return all_of(tuple(is_false(part) for part in parts))
+        case Negate(part):
+            return is_true(part)
+    return negate(_two_valued(condition))
+
+
+def _two_valued(condition: Condition) -> Condition:
+    """A single test of values that are known, or that a guard makes null at run time (the code stops there)."""
+    if isinstance(condition, Known):
+        raise CannotCompile
+    return condition
+
+
+# Writing the function
+
+_PYTHON = {"//": "//", "+": "+", "-": "-", "*": "*"}
+
+
+class _Writer:
+    def __init__(self, plan: Plan, unknown: frozenset[str]) -> None:
+        self.plan, self.unknown = plan, unknown
+        self.known = [name for name in plan.columns if name not in unknown]
+        self.names = {name: f"v{number}" for number, name in enumerate(self.known)}
+        self.constants: dict[str, Any] = {}
+        self.lines: list[str] = []
+
+    def function(self) -> Callable[[Sequence[Any]], Any]:
+        if self.names:
+            self.line(1, f"{', '.join(self.names.values())}{',' if len(self.names) == 1 else ''} = values")
+        status = fold_unknown(self.plan.status, self.unknown)
+        self.status(status, 1)
+        source = "def decide(values):\n" + "\n".join(self.lines) + "\n"
+        scope: dict[str, Any] = {"__builtins__": {"min": min, "max": max}, **self.constants}
+        exec(compile(source, f"<{self.plan.provision}>", "exec"), scope)  # the source is written above, from nodes only
+        found: Callable[[Sequence[Any]], Any] = scope["decide"]
+        return found
+
+    def line(self, indent: int, text: str) -> None:
+        self.lines.append("    " * indent + text)
+
+    def constant(self, value: Any) -> str:
+        name = f"k{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def status(self, node: Term, indent: int) -> None:
+        """Statements that return the decision, one branch of the status after the other."""
+        if indent > 60:
+            raise CannotCompile
+        match node:
+            case Word(status):
+                self.result(status, indent)
+            case Null():
+                self.line(indent, "return None")
+            case Choose(condition, then, other):
+                yes, no = is_true(condition), is_false(condition)
+                if yes == Truth(False) and no == Truth(False):
+                    self.line(indent, "return None")
+                    return
+                self.line(indent, f"if {self.condition(yes)}:")
+                self.status(then, indent + 1)
+                if negate(yes) == no:
+                    self.status(other, indent)
+                    return
+                self.line(indent, f"if {self.condition(no)}:")
+                self.status(other, indent + 1)
+                self.line(indent, "return None")  # undecided: the reference says which facts are missing
+            case _:
+                raise CannotCompile
+
+    def result(self, status: str, indent: int) -> None:
+        pairs = []
+        for output in self.plan.outputs:
+            if output.statuses is not None and status not in output.statuses:
+                continue
+            value = fold_unknown(output.value, self.unknown)
+            denominator = fold_unknown(output.denominator, self.unknown)
+            if isinstance(value, Null) or value == Truth(None):
+                if output.required and output.statuses is not None:
+                    self.line(indent, "return None")
+                    return
+                continue
+            if not output.required and output.statuses is not None:
+                # It may fail on its own (a date beyond the calendar); the reference knows how.
+                self.line(indent, f"return {self.constant(_stop)}()")
+                return
+            pairs.append(f"{output.name!r}: {self.output(output, value, denominator)}")
+        self.line(indent, f"return {status!r}, {{{', '.join(pairs)}}}")
+
+    def output(self, output: PlanOutput, value: Any, denominator: Term) -> str:
+        if output.kind is Kind.BOOLEAN:
+            return f"({self.condition(is_true(value))})"
+        text = self.term(value)
+        if output.kind is Kind.DATE:
+            return f"{self.constant(day_of)}({text})"
+        if denominator == Const(1):
+            return text
+        return f"{self.constant(_quotient)}({text}, {self.term(denominator)})"
+
+    def term(self, node: Term) -> str:
+        match node:
+            case Const(value):
+                return f"({value})" if value < 0 else str(value)
+            case Word(value):
+                return repr(value)
+            case Column(name):
+                return self.names[name]
+            case Operation("min" | "max" as op, left, right):
+                return f"{op}({self.term(left)}, {self.term(right)})"
+            case Operation(op, left, right):
+                return f"({self.term(left)} {_PYTHON[op]} {self.term(right)})"
+            case DateCall(function, arguments):
+                return f"{self.constant(_day_function(function))}({', '.join(map(self.term, arguments))})"
+            case Choose(condition, then, other):
+                if isinstance(then, Null) or isinstance(other, Null):
+                    raise_stop = f"{self.constant(_stop)}()"
+                    yes = is_true(condition)
+                    a = raise_stop if isinstance(then, Null) else self.term(then)
+                    b = raise_stop if isinstance(other, Null) else self.term(other)
+                    if negate(yes) != is_false(condition):
+                        raise CannotCompile
+                    return f"({a} if {self.condition(yes)} else {b})"
+                yes = is_true(condition)
+                if negate(yes) != is_false(condition):
+                    raise CannotCompile
+                return f"({self.term(then)} if {self.condition(yes)} else {self.term(other)})"
+        raise CannotCompile
+
+    def condition(self, node: Condition) -> str:
+        match node:
+            case Truth(value):
+                return str(value)
+            case Flag(name):
+                return self.names[name]
+            case Test(op, left, right):
+                return f"{self.term(left)} {op} {self.term(right)}"
+            case All(parts):
+                return "(" + " and ".join(map(self.condition, parts)) + ")"
+            case AnyOf(parts):
+                return "(" + " or ".join(map(self.condition, parts)) + ")"
+            case Negate(part):
+                return f"(not {self.condition(part)})"
+        raise CannotCompile
+
+
+class _Stop(Exception):
+    """A value turned out to be unknown while running (a division by zero)."""
+
+
+def _stop() -> None:
+    raise _Stop
+
+
+def _quotient(numerator: int, denominator: int) -> Value:
+    return shrink(Fraction(numerator, denominator))
+
+
+def _day_function(name: str) -> Callable[..., int]:
+    """A calendar function over day numbers."""
+    meaning, takes = FUNCTIONS[name].meaning, FUNCTIONS[name].takes
+    assert takes is not None
+    dates = [Kind.DATE in kinds for kinds in takes]
+
+    def call(*arguments: int) -> int:
+        values = [day_of(value) if is_date else value for value, is_date in zip(arguments, dates, strict=True)]
+        found = meaning(*values)
+        return day_number(found) if isinstance(found, date) else int(found)  # type: ignore[arg-type]
+
+    return call
+
+
+class CompiledProvision:
+    """A provision ready to be decided many times, for one day's parameters.
+
+    `decide(values)` takes typed values by name (absent or None: unknown) and gives the status with
+    its values, the same as `assess`; `undetermined` comes without the list of missing facts, which
+    `assess` gives.
+    """
+
+    def __init__(self, provision: Provision, on: date | None = None) -> None:
+        self.provision, self.on = provision, on
+        parameters = {name: parameter.on(on) if on else None for name, parameter in provision.parameters.items()}
+        self.plan = normal_form(provision, parameters)
+        self._names = tuple(provision.facts)
+        self._defaults = {name: field.default for name, field in provision.facts.items() if field.default is not None}
+        self._plain = tuple(name for name, field in provision.facts.items()
+                            if field.type.kind in (Kind.BOOLEAN, Kind.MONEY, Kind.ENUM, Kind.TEXT) or field.type.integer)
+        self._encoded = {name: field.type for name, field in provision.facts.items() if name not in self._plain}
+        self._functions: dict[frozenset[str], Callable[[Sequence[Any]], Any] | None] = {}
+
+    def decide(self, values: Mapping[str, Value | None]) -> Decision:
+        if self._defaults:
+            values = {**self._defaults, **values}
+        row = [values.get(name) for name in self._names]
+        if self._encoded:
+            try:
+                row = [encode(value, self._encoded[name]) if name in self._encoded else value
+                       for name, value in zip(self._names, row, strict=True)]
+            except ValueError:
+                return self._reference(values)
+        if None in row:
+            unknown = frozenset(name for name, value in zip(self._names, row, strict=True) if value is None)
+            row = [value for value in row if value is not None]
+        else:
+            unknown = frozenset()
+        function = self._functions.get(unknown, _MISSING)
+        if function is _MISSING:
+            function = self._compile(unknown)
+        if function is None:
+            return self._reference(values)
+        try:
+            found = function(row)
+        except _Stop:
+            return self._reference(values)
+        return found if found is not None else (UNDETERMINED, self._reference(values)[1])
+
+    def _compile(self, unknown: frozenset[str]) -> Callable[[Sequence[Any]], Any] | None:
+        if len(self._functions) >= MAX_PATTERNS:
+            return None
+        try:
+            self._functions[unknown] = _Writer(self.plan, unknown).function()
+        except CannotCompile:
+            self._functions[unknown] = None
+        return self._functions[unknown]
+
+    def _reference(self, values: Mapping[str, Value | None]) -> Decision:
+        outcome = assess(self.provision, values, self.on)
+        return outcome.status, dict(outcome.values)
+
+
+_MISSING: Any = object()

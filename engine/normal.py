@@ -1,0 +1,632 @@
+"""The normal form: division-free integers and explicit unknowns, shared by every fast evaluator.
+
+A checked expression becomes terms (whole numbers, words, or null) and conditions (true, false or
+null). Money is fen, a ratio or decimal fact is an integer at a fixed scale, a date its day number.
+A rational value is carried as numerator and denominator; quotients are compared by
+cross-multiplying, so nothing is divided but where the rule itself rounds. Null is unknown:
+arithmetic and comparisons pass it on, `All` and `Any` are three-valued, and `Choose` with a null
+condition is null unless both sides are equal.
+
+Source of the exact comparison: for d, e > 0, n/d < m/e iff n*e < m*d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from math import gcd
+from typing import TypeAlias
+
+from engine.calendar import day_number
+from engine.errors import PackError, Problem
+from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
+from engine.intervals import Interval, interval_of_call, product, quotient_floor
+from engine.model import Field, Provision
+from engine.types import Kind, Type
+from engine.values import Value
+
+SCALES: dict[Kind, int] = {Kind.MONEY: 1, Kind.RATIO: 10**6, Kind.QUANTITY: 10**6}
+"""Units of a stored integer per unit of the value: fen, millionths, millionths (91.6667 % has six places)."""
+
+
+# Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A text or an enumeration's value."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Null:
+    """A term that is unknown whatever the facts are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A fact as stored: a whole number at its scale, a day number, or a word."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`+ - * // min max` of two terms; a divisor of `//` is positive."""
+
+    op: str
+    left: Term
+    right: Term
+
+
+@dataclass(frozen=True, slots=True)
+class DateCall:
+    """A calendar function of day numbers and whole numbers."""
+
+    function: str
+    arguments: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """`then` where the condition is true, `other` where it is false."""
+
+    condition: Condition
+    then: Term
+    other: Term
+
+
+Term: TypeAlias = Const | Word | Null | Column | Operation | DateCall | Choose
+
+
+# Conditions
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """A condition that is always true, always false, or (None) never known."""
+
+    value: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A yes/no fact."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A comparison of two terms."""
+
+    op: str
+    left: Term
+    right: Term
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    part: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whether a term or condition has a value; itself never null."""
+
+    what: Term | Condition
+
+
+Condition: TypeAlias = Truth | Flag | Test | All | AnyOf | Negate | Known
+Node: TypeAlias = Term | Condition
+
+ZERO, ONE = Const(0), Const(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rational:
+    """A number as a quotient of terms; the denominator is positive wherever the numerator is known."""
+
+    numerator: Term
+    denominator: Term = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOutput:
+    """One output: a whole number at `scale` (fen for money), a day number, a word, or a condition."""
+
+    name: str
+    kind: Kind
+    statuses: frozenset[str] | None
+    required: bool
+    value: Term | Condition
+    denominator: Term = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A provision in normal form: its columns, its status as a word, and its outputs."""
+
+    provision: str
+    columns: Mapping[str, Field]
+    status: Term
+    outputs: tuple[PlanOutput, ...]
+    widest: int
+
+
+def stored_scale(field_type: Type) -> int:
+    """Units of the stored integer of a column per unit of its value."""
+    if field_type.kind is Kind.QUANTITY and field_type.integer:
+        return 1
+    return SCALES.get(field_type.kind, 1)
+
+
+def encode(value: Value | None, of: Type) -> int | str | bool | None:
+    """A typed value as its column stores it.
+
+    Errors: `ValueError` where a number is finer than the column's scale; the reference evaluator
+    takes such a case.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, date):
+        return day_number(value)
+    if isinstance(value, int):
+        return value * stored_scale(of)
+    scaled = value * stored_scale(of)
+    if scaled.denominator != 1:
+        raise ValueError(f"{value} is finer than the column's scale")
+    return scaled.numerator
+
+
+def normal_form(provision: Provision, parameters: Mapping[str, Value | None], bits: int = 64) -> Plan:
+    """The plan of a provision, with its parameters as they stand on the day of assessment.
+
+    Errors (`PackError`): `too-wide` with the expression and its range where an intermediate may not
+    fit `bits`; `divisor-may-be-negative`.
+    """
+    return _Lowering(provision, parameters, bits).plan()
+
+
+class _Lowering:
+    def __init__(self, provision: Provision, parameters: Mapping[str, Value | None], bits: int) -> None:
+        self.provision, self.parameters, self.limit, self.bits = provision, parameters, 2 ** (bits - 1) - 1, bits
+        self.lets: dict[str, Rational | Term | Condition] = {}
+        self.intervals: dict[Term, Interval] = {}
+        self.widest = 0
+        self.context: Expr = provision.status
+
+    def plan(self) -> Plan:
+        for let in self.provision.lets:
+            self.context = let.expr
+            self.lets[let.name] = self.lower(let.expr)
+        self.context = self.provision.status
+        status = self.lower(self.provision.status)
+        assert isinstance(status, (Word, Choose, Null, Column)), "a status is a word"
+        outputs = []
+        for output in self.provision.outputs:
+            self.context = output.expr
+            value = self.lower(output.expr)
+            denominator: Term = ONE
+            if isinstance(value, Rational):
+                if output.expr.type.kind is Kind.MONEY:
+                    value = self.half_up(value, 1)
+                denominator, value = value.denominator, value.numerator
+            outputs.append(PlanOutput(output.name, output.expr.type.kind, output.statuses, output.required,
+                                      value, denominator))
+        return Plan(self.provision.id, self.provision.facts, status, tuple(outputs), self.widest)
+
+    # Expressions
+
+    def lower(self, expr: Expr) -> Rational | Term | Condition:
+        match expr:
+            case Literal(value):
+                return self.constant(value, expr.type)
+            case Name():
+                return self.name(expr)
+            case Not(operand):
+                return negate(self.condition(operand))
+            case Logic(op, operands):
+                parts = tuple(self.condition(part) for part in operands)
+                return all_of(parts) if op == "and" else any_of(parts)
+            case Compare(op, left, right):
+                return self.compare(op, self.lower(left), self.lower(right))
+            case Arithmetic():
+                return self.arithmetic(expr)
+            case IfElse(condition, then, other):
+                return self.choose(self.condition(condition), self.lower(then), self.lower(other))
+            case Call():
+                return self.call(expr)
+
+    def constant(self, value: Value | None, of: Type) -> Rational | Term | Condition:
+        if value is None:
+            if of.kind is Kind.BOOLEAN:
+                return Truth(None)
+            return Rational(Null()) if of.kind in SCALES else Null()
+        if isinstance(value, bool):
+            return Truth(value)
+        if isinstance(value, str):
+            return Word(value)
+        if isinstance(value, date):
+            return Const(day_number(value))
+        exact = Fraction(value)
+        return Rational(Const(exact.numerator), Const(exact.denominator))
+
+    def name(self, expr: Name) -> Rational | Term | Condition:
+        if expr.role == "let":
+            return self.lets[expr.name]
+        if expr.role == "parameter":
+            return self.constant(self.parameters.get(expr.name), expr.type)
+        field = self.provision.facts[expr.name]
+        if field.type.kind is Kind.BOOLEAN:
+            return Flag(expr.name)
+        column = Column(expr.name)
+        if field.type.kind in (Kind.ENUM, Kind.TEXT):
+            return column
+        if field.type.kind is Kind.DATE:
+            self.intervals[column] = Interval(-100_000, 100_000)
+            return column
+        scale = stored_scale(field.type)
+        self.intervals[column] = Interval(
+            None if field.minimum is None else _scaled(field.minimum, scale),
+            None if field.maximum is None else _scaled(field.maximum, scale))
+        return Rational(column, Const(scale))
+
+    def condition(self, expr: Expr) -> Condition:
+        found = self.lower(expr)
+        assert isinstance(found, (Truth, Flag, Test, All, AnyOf, Negate, Known)), f"not a condition: {show(expr)}"
+        return found
+
+    def rational(self, expr: Expr) -> Rational:
+        found = self.lower(expr)
+        assert isinstance(found, Rational), f"not a number: {show(expr)}"
+        return found
+
+    def term(self, expr: Expr) -> Term:
+        found = self.lower(expr)
+        assert not isinstance(found, (Rational, Truth, Flag, Test, All, AnyOf, Negate, Known)), f"not a term: {show(expr)}"
+        return found
+
+    # Arithmetic over rationals
+
+    def arithmetic(self, expr: Arithmetic) -> Rational | Term:
+        left, right = self.lower(expr.left), self.lower(expr.right)
+        if not isinstance(left, Rational):  # a date and a number of days, or two dates
+            day = self.term(expr.left)
+            if isinstance(right, Rational):
+                return self.operate(expr.op, day, self.whole(right))
+            return Rational(self.operate("-", day, self.term(expr.right)))
+        assert isinstance(right, Rational)
+        if expr.op == "*":
+            return self.reduce(self.operate("*", left.numerator, right.numerator),
+                               self.operate("*", left.denominator, right.denominator))
+        if expr.op == "/":
+            return self.divide(left, right, expr)
+        a, b, denominator = self.common(left, right)
+        return self.reduce(self.operate(expr.op, a, b), denominator)
+
+    def divide(self, left: Rational, right: Rational, expr: Arithmetic) -> Rational:
+        divisor = right.numerator
+        low = self.interval(divisor).low
+        if isinstance(divisor, Const) and divisor.value < 0:
+            left, divisor = Rational(self.operate("*", Const(-1), left.numerator), left.denominator), Const(-divisor.value)
+        elif low is None or low < 0:
+            raise PackError(Problem("divisor-may-be-negative", expr.right.at,
+                                    {"expression": show(expr.right), "low": "-∞" if low is None else low}))
+        numerator = self.operate("*", left.numerator, right.denominator)
+        if low == 0:
+            numerator = choose_term(compare_terms("==", divisor, ZERO), Null(), numerator)
+            self.note(numerator)
+        return self.reduce(numerator, self.operate("*", left.denominator, divisor))
+
+    def common(self, left: Rational, right: Rational) -> tuple[Term, Term, Term]:
+        """Both numerators over one denominator."""
+        if left.denominator == right.denominator:
+            return left.numerator, right.numerator, left.denominator
+        if isinstance(left.denominator, Const) and isinstance(right.denominator, Const):
+            d, e = left.denominator.value, right.denominator.value
+            multiple = d * e // gcd(d, e)
+            return (self.operate("*", left.numerator, Const(multiple // d)),
+                    self.operate("*", right.numerator, Const(multiple // e)), Const(multiple))
+        return (self.operate("*", left.numerator, right.denominator),
+                self.operate("*", right.numerator, left.denominator),
+                self.operate("*", left.denominator, right.denominator))
+
+    def reduce(self, numerator: Term, denominator: Term) -> Rational:
+        """A common constant factor taken out, so that products stay small."""
+        if isinstance(denominator, Const) and denominator.value > 1:
+            factor = _factor(numerator, denominator.value)
+            if factor > 1:
+                return Rational(_divided(numerator, factor), Const(denominator.value // factor))
+        return Rational(numerator, denominator)
+
+    def compare(self, op: str, left: Rational | Term | Condition, right: Rational | Term | Condition) -> Condition:
+        if isinstance(left, Rational) and isinstance(right, Rational):
+            left, right, _ = self.common(left, right)
+            if _factor(left, 0) and _factor(right, 0):
+                factor = gcd(_factor(left, 0), _factor(right, 0))
+                left, right = _divided(left, factor), _divided(right, factor)
+                self.note(left), self.note(right)
+        return compare_terms(op, left, right)  # type: ignore[arg-type]
+
+    def choose(self, condition: Condition, then: Rational | Term | Condition,
+               other: Rational | Term | Condition) -> Rational | Term | Condition:
+        if isinstance(then, Rational) and isinstance(other, Rational):
+            a, b, denominator = self.common(then, other)
+            chosen = choose_term(condition, a, b)
+            self.note(chosen)
+            return self.reduce(chosen, denominator)
+        if isinstance(then, (Truth, Flag, Test, All, AnyOf, Negate, Known)):
+            # c ? a : b with the same three-valued meaning: where c is null, a and b must agree.
+            assert not isinstance(other, Rational)
+            return any_of((all_of((condition, then)), all_of((negate(condition), other)),  # type: ignore[arg-type]
+                           all_of((then, other))))  # type: ignore[arg-type]
+        chosen = choose_term(condition, then, other)  # type: ignore[arg-type]
+        self.note(chosen)
+        return chosen
+
+    def whole(self, value: Rational) -> Term:
+        """A number used as a count of days or months: whole by its type."""
+        if value.denominator == ONE:
+            return value.numerator
+        found = self.floor(value)
+        return found.numerator
+
+    def floor(self, value: Rational) -> Rational:
+        return Rational(self.operate("//", value.numerator, value.denominator))
+
+    def half_up(self, value: Rational, unit: int) -> Rational:
+        """Half away from zero to whole multiples of 1/unit."""
+        n = self.operate("*", value.numerator, Const(unit))
+        d = value.denominator
+        if d == ONE:
+            return Rational(n, Const(unit))
+        twice = self.operate("*", Const(2), d)
+        low = self.interval(n).low
+
+        def rounded(magnitude: Term) -> Term:
+            return self.operate("//", self.operate("+", self.operate("*", Const(2), magnitude), d), twice)
+
+        if low is not None and low >= 0:
+            return Rational(rounded(n), Const(unit))
+        minus = self.operate("*", Const(-1), n)
+        result = choose_term(compare_terms(">=", n, ZERO), rounded(n),
+                             self.operate("*", Const(-1), rounded(minus)))
+        self.note(result)
+        return Rational(result, Const(unit))
+
+    def call(self, expr: Call) -> Rational | Term | Condition:
+        arguments = expr.arguments
+        match expr.function:
+            case "min" | "max":
+                found = self.lower(arguments[0])
+                for part in arguments[1:]:
+                    other = self.lower(part)
+                    if isinstance(found, Rational) and isinstance(other, Rational):
+                        a, b, denominator = self.common(found, other)
+                        found = Rational(self.operate(expr.function, a, b), denominator)
+                    else:
+                        found = self.operate(expr.function, found, other)  # type: ignore[arg-type]
+                return found
+            case "abs":
+                value = self.rational(arguments[0])
+                minus = self.operate("*", Const(-1), value.numerator)
+                return Rational(self.operate("max", value.numerator, minus), value.denominator)
+            case "floor":
+                return self.floor(self.rational(arguments[0]))
+            case "truncate":
+                value = self.rational(arguments[0])
+                minus = Rational(self.operate("*", Const(-1), value.numerator), value.denominator)
+                down, up = self.floor(value), self.operate("*", Const(-1), self.floor(minus).numerator)
+                result = choose_term(compare_terms(">=", value.numerator, ZERO), down.numerator, up)
+                self.note(result)
+                return Rational(result)
+            case "round_half_up":
+                places = arguments[1].value if len(arguments) == 2 else 0  # type: ignore[union-attr]
+                value = self.half_up(self.rational(arguments[0]), 10 ** int(places))  # type: ignore[arg-type]
+                return self.reduce(value.numerator, value.denominator)
+            case "is_known":
+                found = self.lower(arguments[0])
+                return Known(found.numerator if isinstance(found, Rational) else found)
+        terms: list[Term] = []
+        for part in arguments:
+            value_of = self.lower(part)
+            terms.append(self.whole(value_of) if isinstance(value_of, Rational) else self.term(part))
+        call = DateCall(expr.function, tuple(terms))
+        self.note(call)
+        return call if expr.type.kind is Kind.DATE else Rational(call)
+
+    # Ranges
+
+    def operate(self, op: str, left: Term, right: Term) -> Term:
+        found = operate(op, left, right)
+        self.note(found)
+        return found
+
+    def interval(self, term: Term) -> Interval:
+        if term not in self.intervals:
+            self.intervals[term] = self._interval(term)
+        return self.intervals[term]
+
+    def _interval(self, term: Term) -> Interval:
+        match term:
+            case Const(value):
+                return Interval(value, value)
+            case Word() | Null():
+                return Interval(0, 0)
+            case Column():
+                return Interval(None, None)
+            case Choose(_, then, other):
+                return self.interval(then).join(self.interval(other))
+            case DateCall(function, arguments):
+                return interval_of_call(function, [self.interval(part) for part in arguments])
+            case Operation(op, left, right):
+                a, b = self.interval(left), self.interval(right)
+                match op:
+                    case "+":
+                        return a.plus(b)
+                    case "-":
+                        return a.plus(b.negated())
+                    case "*":
+                        return product(a, b)
+                    case "//":
+                        return quotient_floor(a, b)
+                    case "min":
+                        return a.least(b)
+                    case _:
+                        return a.least(b, greatest=True)
+
+    def note(self, term: Term) -> None:
+        """Record how wide a term can get. Errors: `too-wide`."""
+        if isinstance(term, (Word, Null)) or (isinstance(term, Choose) and _is_word(term)):
+            return
+        found = self.interval(term)
+        if found.low is None or found.high is None or max(-found.low, found.high) > self.limit:
+            raise PackError(Problem("too-wide", self.context.at, {
+                "expression": show(self.context), "bits": self.bits,
+                "low": "-∞" if found.low is None else found.low, "high": "∞" if found.high is None else found.high}))
+        self.widest = max(self.widest, -found.low, found.high)
+
+
+def _is_word(term: Term) -> bool:
+    match term:
+        case Word():
+            return True
+        case Choose(_, then, other):
+            return _is_word(then) or _is_word(other)
+    return False
+
+
+def _scaled(value: Value, scale: int) -> int:
+    return int(Fraction(value) * scale)  # type: ignore[arg-type]
+
+
+# Building with what is known folded in
+
+
+def operate(op: str, left: Term, right: Term) -> Term:
+    """`left op right`, folded where both are constants or one changes nothing."""
+    if isinstance(left, Null) or isinstance(right, Null):
+        return Null()
+    if isinstance(left, Const) and isinstance(right, Const):
+        a, b = left.value, right.value
+        results = {"+": a + b, "-": a - b, "*": a * b, "min": min(a, b), "max": max(a, b)}
+        return Const(a // b if op == "//" else results[op])
+    if op == "*":
+        if isinstance(right, Const):
+            left, right = right, left
+        if left == ONE:
+            return right
+        if isinstance(left, Const) and isinstance(right, Operation) and right.op == "*" and isinstance(right.left, Const):
+            return operate("*", Const(left.value * right.left.value), right.right)
+    if (op in "+-" and right == ZERO) or (op == "//" and right == ONE):
+        return left
+    if op == "+" and left == ZERO:
+        return right
+    return Operation(op, left, right)
+
+
+_INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+_HOLDS = {"<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__, "==": int.__eq__, "!=": int.__ne__}
+
+
+def compare_terms(op: str, left: Term, right: Term) -> Condition:
+    if isinstance(left, Null) or isinstance(right, Null):
+        return Truth(None)
+    if isinstance(left, Const) and isinstance(right, Const):
+        return Truth(bool(_HOLDS[op](left.value, right.value)))
+    if isinstance(left, Word) and isinstance(right, Word):
+        return Truth((left == right) is (op == "=="))
+    return Test(op, left, right)
+
+
+def negate(part: Condition) -> Condition:
+    match part:
+        case Truth(value):
+            return Truth(None if value is None else not value)
+        case Negate(inner):
+            return inner
+        case Test(op, left, right):
+            return Test(_INVERSE[op], left, right)
+        case All(parts):
+            return any_of(tuple(negate(inner) for inner in parts))
+        case AnyOf(parts):
+            return all_of(tuple(negate(inner) for inner in parts))
+    return Negate(part)
+
+
+def all_of(parts: tuple[Condition, ...]) -> Condition:
+    flat = tuple(dict.fromkeys(inner for part in parts
+                               for inner in (part.parts if isinstance(part, All) else (part,)) if inner != Truth(True)))
+    if Truth(False) in flat:
+        return Truth(False)
+    if not flat:
+        return Truth(True)
+    return flat[0] if len(flat) == 1 else All(flat)
+
+
+def any_of(parts: tuple[Condition, ...]) -> Condition:
+    flat = tuple(dict.fromkeys(inner for part in parts
+                               for inner in (part.parts if isinstance(part, AnyOf) else (part,)) if inner != Truth(False)))
+    if Truth(True) in flat:
+        return Truth(True)
+    if not flat:
+        return Truth(False)
+    return flat[0] if len(flat) == 1 else AnyOf(flat)
+
+
+def choose_term(condition: Condition, then: Term, other: Term) -> Term:
+    if condition == Truth(True) or (then == other and not isinstance(then, Null)):
+        return then
+    if condition == Truth(False):
+        return other
+    if condition == Truth(None) and (isinstance(then, Null) or isinstance(other, Null)):
+        return Null()
+    return Choose(condition, then, other)
+
+
+def _factor(term: Term, seed: int) -> int:
+    """The greatest constant known to divide a term, together with `seed`."""
+    match term:
+        case Const(value):
+            return gcd(abs(value), seed)
+        case Operation("*", Const(value), _):
+            return gcd(abs(value), seed)
+        case Operation("+" | "-" | "min" | "max", left, right):
+            return gcd(_factor(left, seed), _factor(right, seed))
+        case Choose(_, then, other):
+            return gcd(_factor(then, seed), _factor(other, seed))
+        case Null():
+            return seed
+    return gcd(1, seed)
+
+
+def _divided(term: Term, factor: int) -> Term:
+    match term:
+        case Const(value):
+            return Const(value // factor)
+        case Operation("*", Const(value), right):
+            return operate("*", Const(value // factor), right)
+        case Operation(op, left, right) if op in ("+", "-", "min", "max"):
+            return operate(op, _divided(left, factor), _divided(right, factor))
+        case Choose(condition, then, other):
+            return choose_term(condition, _divided(then, factor), _divided(other, factor))
+    return term
