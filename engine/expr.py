@@ -16,6 +16,14 @@ from engine.types import BOOLEAN, NUMBER, Kind, Type
 from engine.values import FEN_PER_YUAN, Value, decimal_text, percent_text
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Reason:
+    """Why a value is unknown though every fact is given, for people."""
+
+    zh: str
+    en: str
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """A value written in the rule; None is unknown, with the reason why."""
@@ -23,7 +31,7 @@ class Literal:
     value: Value | None
     type: Type
     at: Location = field(default=NOWHERE, compare=False, repr=False)
-    reason: str = ""
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,22 +140,26 @@ def sanction(
     return status, outputs
 
 
-def deadline(applies: Expr | None, due: Expr, facts: DeadlineFacts) -> tuple[Expr, list[Output]]:
+DUE = Name("due_date", type=DATE, role="let")
+"""The name a deadline's due date goes by in its own expressions."""
+
+
+def deadline(applies: Expr | None, facts: DeadlineFacts) -> tuple[Expr, list[Output]]:
     """On time up to and including the due date, late after it; undone, pending until then and overdue after."""
     kind = ProvisionKind.DEADLINE
     done = Name(facts.done, type=BOOLEAN, role="fact")
     done_on, as_of = Name(facts.done_on, type=DATE, role="fact"), Name(facts.as_of, type=DATE, role="fact")
     ordinary = IfElse(
         done,
-        choose(kind, Compare("<=", done_on, due), "on_time", "late"),
-        choose(kind, Compare("<=", as_of, due), "pending", "overdue"),
+        choose(kind, Compare("<=", done_on, DUE), "on_time", "late"),
+        choose(kind, Compare("<=", as_of, DUE), "pending", "overdue"),
         type=status_type(kind),
     )
     working = Type(Kind.QUANTITY, "工作日", integer=True)
     outputs = [
-        Output("due_date", due),
-        Output("workdays_over", Call("workdays_between", (due, done_on), type=working), frozenset(("late",)), False),
-        Output("workdays_over", Call("workdays_between", (due, as_of), type=working), frozenset(("overdue",)), False),
+        Output("due_date", DUE),
+        Output("workdays_over", Call("workdays_between", (DUE, done_on), type=working), frozenset(("late",)), False),
+        Output("workdays_over", Call("workdays_between", (DUE, as_of), type=working), frozenset(("overdue",)), False),
     ]
     return status_expression(kind, not_applicable(applies), ordinary), outputs
 

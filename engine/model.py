@@ -256,10 +256,15 @@ class RecordType:
 
 @dataclass(frozen=True, slots=True)
 class FromField:
-    """An input taken from a field of the subject, or of the row the matter is about."""
+    """An input taken from a field of the subject, or of the row the matter is about.
+
+    `otherwise` stands in for a value that the provision's own enumeration does not have.
+    """
 
     record: str
     field: str
+    choices: frozenset[str] | None = None
+    otherwise: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +276,14 @@ class FromSum:
 
     record: str
     field: str
+    where: tuple[tuple[str, FromField | Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromAny:
+    """An input that tells whether any related row exists; `where` as in `FromSum`."""
+
+    record: str
     where: tuple[tuple[str, FromField | Value], ...]
 
 
@@ -293,7 +306,7 @@ class Constant:
     value: Value
 
 
-Source = FromField | FromSum | FromOutcome | Constant
+Source = FromField | FromSum | FromAny | FromOutcome | Constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.errors import EvaluationError
 from engine.evaluate.python import Facts, Result, Unknown, evaluate
-from engine.expr import Expr, IfElse, Literal
+from engine.expr import Expr, IfElse, Literal, Reason
 from engine.kinds import LABELS, UNDETERMINED
 from engine.model import Citation, Field, Output, Provision, Text
 from engine.types import Kind
@@ -27,6 +27,7 @@ class OtherReading:
     other: Text
     why: Text
     outcome: Outcome
+    variant: Provision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Outcome:
     status: str
     values: Mapping[str, Value] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     measures: tuple[Text, ...] = ()
     citation: Citation = field(default_factory=lambda: Citation("", "", ""))
     summary: Text = field(default_factory=lambda: Text(""))
@@ -108,7 +109,7 @@ class Outcome:
             found["measures"] = [{"zh": item.zh, "en": item.en} for item in self.measures]
         found |= {
             "missing": list(self.missing),
-            "reasons": list(self.reasons),
+            "reasons": [{"zh": item.zh, "en": item.en} for item in self.reasons],
             "citation": {"document": self.citation.document, "plan": self.citation.plan, "path": self.citation.path,
                          "also_at": list(self.citation.also_at),
                          "summary": {"zh": self.summary.zh, "en": self.summary.en}},
@@ -140,11 +141,12 @@ def names_of(provision: Provision, values: Mapping[str, Value | None], on: date 
     for name, of in provision.facts.items():
         given = values.get(name)
         facts[name] = of.default if given is None and of.default is not None and name not in values else given
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Reason] = {}
     for name, parameter in provision.parameters.items():
         found = parameter.on(on) if on is not None else None
         if found is None:
-            reasons[name] = f"parameter {name} has no value on {on.isoformat() if on else 'an unknown date'}"
+            reasons[name] = Reason(f"参数“{parameter.label.zh}”在 {on or '未知日期'} 没有数值",
+                                   f"the parameter {name} has no value on {on or 'an unknown date'}")
         else:
             facts[name] = found
     return Facts(facts, {let.name: let.expr for let in provision.lets}, reasons)
@@ -178,10 +180,10 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
             if exact is not None:
                 unrounded[output.name] = exact
     if undecided is not None:
+        missing = _asked(provision.facts, undecided.missing, names)
         always_shown = {output.name for output in provision.outputs if output.statuses is None}
         return Outcome(provision.id, UNDETERMINED, {k: v for k, v in found.items() if k in always_shown},
-                       missing=_asked(provision.facts, undecided.missing, names),
-                       reasons=tuple(sorted(undecided.reasons)), citation=provision.citation,
+                       missing=missing, reasons=() if missing else tuple(sorted(undecided.reasons)), citation=provision.citation,
                        summary=provision.summary)
     assert isinstance(status, str)
     return Outcome(provision.id, status, found, measures=_measures(provision, status, names),
@@ -250,7 +252,7 @@ def other_readings(provision: Provision, values: Mapping[str, Value | None], on:
             other = assess(alternative.variant, values, on)
             if not other.same_as(outcome):
                 found.append(OtherReading(reading.id, number, reading.point, reading.chosen, alternative.text,
-                                          reading.why, replace(other, readings=())))
+                                          reading.why, replace(other, readings=()), alternative.variant))
     return tuple(found)
 
 

@@ -31,6 +31,7 @@ from engine.model import (
     Constant,
     Dossier,
     Field,
+    FromAny,
     FromField,
     FromOutcome,
     FromSum,
@@ -42,7 +43,7 @@ from engine.model import (
 )  # fmt: skip
 from engine.read_fields import check_asked_when, field_scope, read_field, read_typed
 from engine.reader import Reader
-from engine.types import BOOLEAN
+from engine.types import BOOLEAN, Kind
 from engine.values import Value
 from engine.yamltree import Mapping, Node, Scalar
 
@@ -141,7 +142,7 @@ class _DossierReader:
                               suggestion=nearest(key.text, provision.facts) or "")
         by_name = {key.text: value for key, value in given.items()}
         for name, field in provision.facts.items():
-            source = self._source(reader, by_name[name], field) if name in by_name else self._same_name(name, each)
+            source = self._source(reader, by_name[name], field) if name in by_name else self._same_name(reader, name, each, field)
             if source is not None:
                 inputs[name] = source
         when = None
@@ -153,10 +154,10 @@ class _DossierReader:
                             if isinstance(source := self._path(reader, item), FromField))
         return Matter(identity, each, inputs, when, highest, reader.texts("replaces"), node.at)
 
-    def _same_name(self, name: str, each: str) -> Source | None:
+    def _same_name(self, reader: Reader, name: str, each: str, field: Field) -> Source | None:
         for record in (each, self.subject):
             if name in self.records[record].fields:
-                return FromField(record, name)
+                return self._fitting(reader, FromField(record, name), field)
         return None
 
     def _path(self, reader: Reader, node: Node) -> FromField | None:
@@ -172,37 +173,64 @@ class _DossierReader:
     def _source(self, reader: Reader, node: Node, field: Field) -> Source | None:
         if isinstance(node, Scalar):
             if "." in node.text and node.text.partition(".")[0] in self.records:
-                return self._path(reader, node)
+                path = self._path(reader, node)
+                return None if path is None else self._fitting(reader, path, field)
             value = read_typed(reader, "inputs", node.text, field.type, field.unit, field.spellings())
             return None if value is None else Constant(value)
         if not isinstance(node, Mapping):
             reader.shape(node, "来源", "a source")
             return None
-        inner = Reader(node, reader.where, self.problems, ("sum", "where", "outcome", "value", "otherwise"))
+        inner = Reader(node, reader.where, self.problems,
+                       ("sum", "any", "where", "outcome", "value", "field", "otherwise"))
+        otherwise: Value | None = None
+        if inner.has("otherwise"):
+            otherwise = read_typed(inner, "otherwise", inner.text("otherwise"), field.type, field.unit,
+                                   field.spellings())
         if inner.has("outcome"):
-            otherwise: Value | None = None
-            if inner.has("otherwise"):
-                otherwise = read_typed(inner, "otherwise", inner.text("otherwise"), field.type, field.unit)
             return FromOutcome(inner.text("outcome"), inner.text("value", "amount"), otherwise)
-        path = self._path(inner, node.get("sum") or node)
-        if path is None:
-            return None
-        where: list[tuple[str, FromField | Value]] = []
-        for key, value in inner.mapping("where"):
-            target = self.records[path.record].fields.get(key.text)
+        if inner.has("field"):
+            path = self._path(inner, node.get("field"))
+            return None if path is None else self._fitting(inner, path, field, otherwise)
+        if inner.has("any"):
+            record = inner.text("any")
+            if record not in self.records:
+                inner.report("unknown-record", inner.at("any"), name=record, known=sorted(self.records))
+                return None
+            return FromAny(record, self._where(inner, record))
+        path = self._path(inner, inner.need("sum"))
+        return None if path is None else FromSum(path.record, path.field, self._where(inner, path.record))
+
+    def _fitting(self, reader: Reader, path: FromField, field: Field, otherwise: Value | None = None) -> FromField:
+        """The source checked against the provision's fact: same kind of value, no choice it does not know."""
+        source = self.records[path.record].fields[path.field]
+        if source.type.kind is not field.type.kind:
+            reader.report("wrong-type", reader.node.at, what=f"{path.record}.{path.field}", expected=str(field.type),
+                          found=str(source.type), hint="")
+        extra = set(source.type.values or ()) - set(field.type.values or ())
+        if not extra or field.type.kind is not Kind.ENUM:
+            return path
+        if otherwise is None:
+            reader.report("unknown-enum-value", reader.node.at, value=", ".join(sorted(extra)),
+                          known=list(field.type.values or ()), suggestion="")
+        return FromField(path.record, path.field, frozenset(field.type.values or ()), otherwise)
+
+    def _where(self, reader: Reader, record: str) -> tuple[tuple[str, FromField | Value], ...]:
+        found: list[tuple[str, FromField | Value]] = []
+        for key, value in reader.mapping("where"):
+            target = self.records[record].fields.get(key.text)
             if target is None:
-                inner.report("unknown-name", key.at, name=key.text, known=sorted(self.records[path.record].fields))
+                reader.report("unknown-name", key.at, name=key.text, known=sorted(self.records[record].fields))
                 continue
-            text = inner.scalar(value)
-            if text.partition(".")[0] in self.records:
-                source = self._path(inner, value)
+            text = reader.scalar(value)
+            if "." in text and text.partition(".")[0] in self.records:
+                source = self._path(reader, value)
                 if source is not None:
-                    where.append((key.text, source))
+                    found.append((key.text, source))
             else:
-                constant = read_typed(inner, "where", text, target.type, target.unit, target.spellings())
+                constant = read_typed(reader, "where", text, target.type, target.unit, target.spellings())
                 if constant is not None:
-                    where.append((key.text, constant))
-        return FromSum(path.record, path.field, tuple(where))
+                    found.append((key.text, constant))
+        return tuple(found)
 
     def _column(self, node: Node) -> FromField | FromOutcome | None:
         text = self.reader.scalar(node)

@@ -10,6 +10,7 @@ from engine.check import Scope, check
 from engine.errors import PackError, Problem, nearest
 from engine.expr import Expr, Literal, always, conjunction
 from engine.kinds import (
+    DUE,
     STATUSES,
     Branch,
     DeadlineFacts,
@@ -114,6 +115,9 @@ class _ProvisionReader:
             {**dict.fromkeys(self.context.parameters, "parameter"), **dict.fromkeys(self.facts, "fact")},
         )
         lets = self._lets() + self._tables()
+        if kind is ProvisionKind.DEADLINE:
+            due = self.checked(reader.need("due"), DATE, "due")
+            lets.append(Let(DUE.name, due, Text("到期日", "due date"), at=reader.at("due")))
         if self.planned:
             lets += target_lets(self.context.target, self.facts, self.planned, self.context.periods, reader.node.at)
         applies = self.condition("applies") if reader.has("applies") else None
@@ -326,8 +330,7 @@ class _ProvisionReader:
                 for name in (self.context.deadline.done, self.context.deadline.done_on, self.context.deadline.as_of):
                     if name not in self.facts:
                         reader.report("missing-key", reader.node.at, where=f"{self.where} facts", key=name)
-                due = self.checked(reader.need("due"), DATE, "due")
-                return deadline(applies, due, self.context.deadline)
+                return deadline(applies, self.context.deadline)
             case ProvisionKind.OBLIGATION:
                 reader.need("duty")
                 return duty(kind, applies, conjunction(conditions))

@@ -28,6 +28,7 @@ from engine.expr import (
     Logic,
     Name,
     Not,
+    Reason,
     always,
     conjunction,
     show,
@@ -116,7 +117,7 @@ def table_outputs(table: DecisionTable, priorities: tuple[Value, ...] = ()) -> l
         if table.default is not None:
             rest: Expr = table.default[place]
         else:
-            rest = Literal(None, of, reason=f"no row of the table for {table.outputs[place]} matches")
+            rest = Literal(None, of, reason=Reason("决策表没有一行符合", "no row of the decision table matches"))
         if table.hit in ("min", "max"):
             found.append(_extreme(table.hit, guards, values, rest, of))
             continue

@@ -151,7 +151,7 @@ OUTPUT_LABELS: dict[str, Text] = {
     "cap": Text("上限", "cap"),
     "due_date": Text("到期日", "due date"),
     "due": Text("到期日", "due date"),
-    "workdays_over": Text("逾期工作日", "working days overdue"),
+    "workdays_over": Text("已逾期", "overdue by"),
 }
 
 

@@ -387,4 +387,16 @@ def value_text(value: Value | None, of: Type, lang: str = "zh") -> str:
         case Kind.RATIO:
             return percent_text(value) + "%"
         case _:
-            return decimal_text(value) + (f" {of.unit}" if of.unit and lang == "en" else of.unit or "")
+            return decimal_text(value) + _unit_text(of.unit, lang)
+
+
+_UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "", "岁": "years",
+             "名": "", "级": "", "分": "points", "个": "", "项": "items", "美元": "US dollars"}  # fmt: skip
+
+
+def _unit_text(unit: str | None, lang: str) -> str:
+    if not unit:
+        return ""
+    if lang == "zh":
+        return "个工作日" if unit == "工作日" else unit
+    return f" {_UNITS_EN.get(unit, unit)}".rstrip()

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Protocol, TypeAlias
 
 from engine.builtins import FUNCTIONS
-from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
+from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, Reason, show
 from engine.values import Number, Value, shrink
 
 
@@ -23,7 +23,7 @@ class Unknown:
     """A value that is not known: the facts it waits for, or the reason no fact would help."""
 
     missing: frozenset[str] = frozenset()
-    reasons: frozenset[str] = frozenset()
+    reasons: frozenset[Reason] = frozenset()
 
     def __or__(self, other: Unknown) -> Unknown:
         return Unknown(self.missing | other.missing, self.reasons | other.reasons)
@@ -45,7 +45,7 @@ class Facts:
     """The names of one evaluation: facts and parameters as given, each `let` worked out when first read."""
 
     def __init__(self, values: Mapping[str, Value | None], lets: Mapping[str, Expr] | None = None,
-                 reasons: Mapping[str, str] | None = None) -> None:
+                 reasons: Mapping[str, Reason] | None = None) -> None:
         self._values: dict[str, Result] = {
             name: Unknown(frozenset((name,))) if value is None else value for name, value in values.items()
         }
@@ -99,7 +99,8 @@ def evaluate(expr: Expr, names: Environment) -> Result:
             both = _unknown_of(first, second)
             if both is None:
                 return first if first == second else test
-            return test | both
+            # A branch that may not be taken adds the facts it waits for, not its reasons.
+            return Unknown(test.missing | both.missing, test.reasons)
         case Call(function, arguments):
             values = [evaluate(part, names) for part in arguments]
             if function == "is_known":
@@ -138,7 +139,7 @@ def _arithmetic(op: str, left: Result, right: Result, expr: Arithmetic) -> Resul
     a, b = _number(left), _number(right)
     if op == "/":
         if b == 0:
-            return Unknown(reasons=frozenset((f"division by zero: {show(expr)}",)))
+            return Unknown(reasons=frozenset((Reason(f"除数为零：{show(expr)}", f"division by zero: {show(expr)}"),)))
         return shrink(Fraction(a) / Fraction(b))
     return _exact(a + b if op == "+" else a - b if op == "-" else a * b)
 

@@ -1,0 +1,385 @@
+"""The command line: options, exit codes, printing. Results go to stdout, everything else to stderr.
+
+Exit codes of `check`: 0 nothing breached or cut, 1 something breached, cut or missed, 2 input that
+could not be read.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from engine.errors import HeguiError, Lang, Problem
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def default_lang() -> Lang:
+    """English where the locale says so, else Chinese."""
+    for name in ("HEGUI_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        value = os.environ.get(name, "")
+        if value:
+            return "en" if value.lower().startswith("en") else "zh"
+    return "zh"
+
+
+class Group(click.Group):
+    """Turns problems into messages and exit code 2, so that no one sees a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HeguiError as error:
+            lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
+            for problem in error.problems:
+                click.echo(problem.render(lang) + "\n", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--lang", type=click.Choice(["zh", "en"]), help="Language of messages / 语言 (default: the locale's, else zh).")
+@click.option("--pack", "pack_name", default="chuxiong_2019", show_default=True, envvar="HEGUI_PACK",
+              help="Rule pack: a name or a folder / 规则包.")
+@click.version_option(package_name="hegui")
+@click.pass_context
+def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
+    """Hegui (合规): what a policy entitles to, cuts, demands by when, or forbids, and by which clause."""
+    locale.setlocale(locale.LC_CTYPE, "")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    ctx.obj = {"lang": lang or default_lang(), "pack": pack_name}
+
+
+def _pack(ctx: click.Context) -> Any:
+    from engine.load import load_pack
+
+    return load_pack(ctx.obj["pack"])
+
+
+def _as_of(lang: Lang, text: str | None) -> date:
+    """The given day, or today, which is then printed: the only place that asks the machine for it."""
+    from engine.assessing import read_as_of
+
+    if text is not None:
+        found = read_as_of(text)
+        assert found is not None
+        return found
+    today = date.today()
+    click.echo(f"基准日未给出，取今天 {today}（用 --as-of 指定）" if lang == "zh"
+               else f"no day of assessment given, taking today {today} (use --as-of)", err=True)
+    return today
+
+
+def _report_problems(problems: Sequence[Problem], lang: Lang) -> None:
+    for problem in problems:
+        click.echo(problem.render(lang), err=True)
+
+
+def _width() -> int | None:
+    """The terminal's width; no limit where the output is piped."""
+    return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else None
+
+
+# check
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--as-of", metavar="DATE", help="Day of assessment / 基准日 (default: today, which is printed).")
+@click.option("--explain", is_flag=True, help="Print the reasoning in sentences / 逐项说明理由.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "xlsx", "md"]), default="table",
+              show_default=True, help="Output format / 输出格式.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file / 输出文件.")
+@click.option("--record", help="What the rows are, where that is not to be recognised / 指定表格内容 (a record or provision).")
+@click.option("--engine", type=click.Choice(["auto", "chaining", "reference"]), default="auto", show_default=True,
+              help="Who builds the agenda of related facts / 案卷清单引擎.")
+@click.option("--reading", "readings", multiple=True, metavar="PROVISION:READING=N",
+              help="Assess under another declared reading / 按另一读法计算.")
+@click.pass_context
+def check(ctx: click.Context, files: tuple[Path, ...], as_of: str | None, explain: bool, form: str,
+          output: Path | None, record: str | None, engine: str, readings: tuple[str, ...]) -> None:
+    """Assess cases or small tables / 核算案例或表格 (xlsx, csv, json, yaml)."""
+    from engine.checking import check_submission
+    from engine.kinds import ADVERSE
+    from facts.reading import read_facts
+
+    lang: Lang = ctx.obj["lang"]
+    if form == "xlsx" and output is None:
+        raise click.UsageError("--format xlsx needs -o FILE" if lang == "en" else "--format xlsx 需要 -o 文件名")
+    pack = _pack(ctx)
+    chosen = _readings(readings)
+    submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
+    day = _as_of(lang, as_of or (submission.as_of.isoformat() if submission.as_of else None))
+    checked = check_submission(pack, submission, day, engine, chosen)
+    _write(pack, checked, lang, day, form, output, explain)
+    problems = [*submission.problems, *checked.problems]
+    _report_problems(problems, lang)
+    _summary(submission, checked, day, lang)
+    if any(problem.severity == "error" for problem in problems):
+        ctx.exit(2)
+    ctx.exit(1 if any(outcome.status in ADVERSE for outcome in checked.outcomes) else 0)
+
+
+def _dossiers(pack: Any, files: Sequence[Path]) -> Any:
+    """The pack's dossiers; none where every file is a single case of a provision, which needs only that."""
+    def names_a_provision(path: Path) -> bool:
+        try:
+            with path.open("rb") as file:
+                head = file.read(2000)
+        except OSError:
+            return False
+        return path.suffix.lower() in (".yaml", ".yml", ".json") and b"provision" in head and b"dossier" not in head
+
+    return {} if all(map(names_a_provision, files)) else pack.dossiers
+
+
+def _readings(texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for text in texts:
+        identity, _, choice = text.partition(":")
+        reading, _, number = choice.partition("=")
+        if not reading or not number.isdigit():
+            raise click.BadParameter(f"{text}: PROVISION:READING=N", param_hint="--reading")
+        found.setdefault(identity, {})[reading] = int(number)
+    return found
+
+
+def _write(pack: Any, checked: Any, lang: Lang, day: date, form: str, output: Path | None, explain: bool) -> None:
+    import json
+
+    from engine import output as out
+    from engine.report import dossier_table, explain_dossier, flat_table
+
+    if form == "json":
+        text = json.dumps(_json(checked, day), ensure_ascii=False, indent=2)
+    else:
+        tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
+        if checked.flat:
+            tables.append(flat_table(pack, [outcome for _, outcome in checked.flat],
+                                     [label for label, _ in checked.flat], lang))
+        reasons = _explanations(pack, checked, lang, explain_dossier) if explain else []
+        if form == "xlsx":
+            assert output is not None
+            out.write_xlsx(output, tables, reasons, lang)
+            return
+        if form == "csv":
+            text = out.csv_text(tables).rstrip("\n")
+        elif form == "md":
+            text = "\n\n".join([*map(out.markdown_text, tables), *(["\n".join(reasons)] if reasons else [])])
+        else:
+            width = None if output else _width()
+            parts = ["\n".join(reasons).strip()] if reasons else []
+            parts += [out.terminal_text(table, width) for table in tables]
+            text = "\n\n".join(part for part in parts if part)
+    if output is None:
+        click.echo(text)
+        return
+    with out.replacing(output) as temporary:
+        # A byte-order mark, so that a spreadsheet opens the Chinese right.
+        temporary.write_text(text + "\n", encoding="utf-8-sig" if form == "csv" else "utf-8")
+
+
+def _json(checked: Any, day: date) -> dict[str, Any]:
+    from engine.values import yuan_text
+
+    return {
+        "as_of": day.isoformat(),
+        "agenda": {"zh": checked.agenda.zh, "en": checked.agenda.en},
+        "outcomes": [outcome.to_dict() for _, outcome in checked.flat],
+        "dossiers": [
+            {"dossier": name, "subject": outcome.subject,
+             "total": None if outcome.total is None else yuan_text(outcome.total),
+             "determined_total": yuan_text(outcome.known_total),
+             "not_assessed": [{"provision": identity, "zh": text.zh, "en": text.en}
+                              for identity, text in outcome.skipped],
+             "items": [item.outcome.to_dict() | {
+                 "counted": None if item.paid is None else yuan_text(item.paid),
+                 "yields_to": item.yields_to, "contained_in": item.contained_in} for item in outcome.items]}
+            for name, outcomes in checked.dossiers.items() for outcome in outcomes
+        ],
+        "problems": [problem.to_dict() for problem in checked.problems],
+    }
+
+
+def _explanations(pack: Any, checked: Any, lang: Lang, explain_dossier: Callable[..., list[str]]) -> list[str]:
+    from engine.explain import explain
+
+    lines: list[str] = []
+    for _, outcome in checked.flat:
+        lines += [*explain(outcome, pack.provision(outcome.provision), lang), ""]
+    for name, outcomes in checked.dossiers.items():
+        for outcome in outcomes:
+            lines += [*explain_dossier(pack, pack.dossiers[name], outcome, lang), ""]
+    return lines
+
+
+def _summary(submission: Any, checked: Any, day: date, lang: Lang) -> None:
+    """What became of every row, on stderr."""
+    lines = [_counts(submission, lang)]
+    lines.append(f"基准日 {day}" if lang == "zh" else f"assessed on {day}")
+    if checked.dossiers:
+        lines[-1] += ("；" if lang == "zh" else "; ") + checked.agenda.get(lang)
+    click.echo("\n".join(line for line in lines if line), err=True)
+
+
+def _counts(submission: Any, lang: Lang) -> str:
+    """Rows in = accepted + rejected + skipped, with the kinds of each."""
+    counts = submission.counts
+
+    def kinds(by: dict[str, int]) -> str:
+        inner = ", ".join(f"{_ROW_KINDS.get(kind, (kind, kind))[lang == 'en']} {number}" for kind, number in by.items())
+        return ("（" + inner + "）" if lang == "zh" else f" ({inner})") if inner else ""
+
+    rejected, skipped = kinds(counts.rejected_by), kinds(counts.skipped_by)
+    if lang == "zh":
+        return f"读入 {counts.rows_in} 行 = 采用 {counts.accepted} + 退回 {counts.rejected}{rejected} + 略过 {counts.skipped}{skipped}"
+    return f"{counts.rows_in} rows in = {counts.accepted} accepted + {counts.rejected} rejected{rejected} + {counts.skipped} skipped{skipped}"
+
+
+_ROW_KINDS = {
+    "blank": ("空行", "blank"), "total": ("合计行", "totals"), "note": ("备注行", "notes"), "heading": ("表头", "headings"),
+    "numbering": ("编号行", "numbering"), "title": ("标题行", "titles"), "unrecognised": ("未识别的表", "not recognised"),
+    "cell": ("单元格有误", "bad cells"), "row": ("行有误", "bad rows"), "duplicate": ("重复", "duplicates"),
+    "partner": ("找不到所属对象", "without a partner"), "fellow": ("同组有误", "belongs to a rejected case"),
+}  # fmt: skip
+
+
+# rules
+
+
+@main.group()
+def rules() -> None:
+    """Look at and test a rule pack / 查看和测试规则包."""
+
+
+@rules.command("list")
+@click.option("--kind", help="Only this kind / 只列某类.")
+@click.option("--plan", help="Only this plan / 只列某方案.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
+@click.pass_context
+def rules_list(ctx: click.Context, kind: str | None, plan: str | None, form: str) -> None:
+    """Every provision by plan and kind, with its clause / 全部条款."""
+    import json
+
+    from engine import output as out
+    from engine.describe import provision_list
+
+    lang: Lang = ctx.obj["lang"]
+    pack = _pack(ctx).load_all()
+    table, entries = provision_list(pack, lang, kind, plan)
+    if form == "json":
+        click.echo(json.dumps(entries, ensure_ascii=False, indent=2))
+    elif form == "csv":
+        click.echo(out.csv_text([table]), nl=False)
+    else:
+        click.echo(out.markdown_text(table) if form == "md" else out.terminal_text(table, _width()))
+
+
+@rules.command("show")
+@click.argument("identity", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Plain data.")
+@click.pass_context
+def rules_show(ctx: click.Context, identity: str, as_json: bool) -> None:
+    """One provision: clause, facts, figures, readings / 一条条款."""
+    import json
+
+    from engine.describe import describe_provision, provision_data
+
+    pack = _pack(ctx)
+    provision = pack.provision(identity)
+    if as_json:
+        click.echo(json.dumps(provision_data(provision), ensure_ascii=False, indent=2))
+    else:
+        click.echo(describe_provision(pack, provision, ctx.obj["lang"], _width()))
+
+
+@rules.command("test")
+@click.argument("prefixes", nargs=-1, metavar="[ID-PREFIX]...")
+@click.pass_context
+def rules_test(ctx: click.Context, prefixes: tuple[str, ...]) -> None:
+    """Run the pack's worked cases / 运行规则包的全部案例."""
+    from engine.cases import load_cases, run_cases
+
+    lang: Lang = ctx.obj["lang"]
+    pack = _pack(ctx).load_all()
+    cases = [case for case in load_cases(pack) if not prefixes or case.provision.startswith(prefixes)]
+    failed = 0
+    for result in run_cases(pack, cases):
+        if result.differences:
+            failed += 1
+            click.echo(f"{result.case.at}: {result.case.provision}: {result.case.label}")
+            for difference in result.differences:
+                click.echo(f"    {difference}")
+    provisions = len({case.provision for case in cases})
+    passed = len(cases) - failed
+    click.echo(f"{pack.id}：{provisions} 条条款，{len(cases)} 个案例，{passed} 个通过，{failed} 个不符" if lang == "zh" else
+               f"{pack.id}: {provisions} provisions, {len(cases)} cases, {passed} passed, {failed} failed")
+    ctx.exit(1 if failed or not cases else 0)
+
+
+# facts
+
+
+@main.group("facts")
+def facts_group() -> None:
+    """Templates, schemas and validation of facts / 填报模板与校验."""
+
+
+@facts_group.command("template")
+@click.argument("what", metavar="DOSSIER|PROVISION")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_context
+def facts_template(ctx: click.Context, what: str, output: Path) -> None:
+    """Write an Excel template / 生成填报模板."""
+    from engine.output import replacing
+    from facts.template import write_template
+
+    pack = _pack(ctx)
+    source = pack.dossiers.get(what) or pack.provision(what)
+    with replacing(output) as temporary:
+        write_template(temporary, source, ctx.obj["lang"])
+    click.echo(str(output))
+
+
+@facts_group.command("schema")
+@click.argument("what", metavar="DOSSIER|PROVISION")
+@click.pass_context
+def facts_schema(ctx: click.Context, what: str) -> None:
+    """Print the JSON Schema of the facts / 事实的 JSON Schema."""
+    import json
+
+    from facts.models import dossier_schema, json_schema
+
+    pack = _pack(ctx)
+    dossier = pack.dossiers.get(what)
+    schema = dossier_schema(dossier) if dossier is not None else json_schema(what, pack.provision(what).facts)
+    click.echo(json.dumps(schema, ensure_ascii=False, indent=2))
+
+
+@facts_group.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--record", help="What the rows are / 指定表格内容.")
+@click.pass_context
+def facts_validate(ctx: click.Context, files: tuple[Path, ...], record: str | None) -> None:
+    """Read files and report every problem / 校验文件，列出全部问题."""
+    from facts.reading import read_facts
+
+    lang: Lang = ctx.obj["lang"]
+    pack = _pack(ctx)
+    submission = read_facts(files, dossiers=pack.dossiers, provision=pack.find, record=record)
+    _report_problems(submission.problems, lang)
+    click.echo(_counts(submission, lang))
+    ctx.exit(2 if submission.errors else 0)
+
+
+if __name__ == "__main__":
+    main()
