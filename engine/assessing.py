@@ -106,14 +106,21 @@ def choose_reading(provision: Provision, readings: Mapping[str, int] | None) -> 
     return variant
 
 
-def assess_case(pack: Pack, provision: Provision, values: Mapping[str, Value | None], as_of: date | None = None,
-                subject: str = "", explained: bool = True) -> Outcome:
-    """The outcome for typed values, with its pack, its date and, where wanted, trace and other readings."""
-    on = as_of or pack.reference_date
+def given_values(pack: Pack, provision: Provision, values: Mapping[str, Value | None],
+                 as_of: date | None) -> dict[str, Value | None]:
+    """The values with the day of assessment as the fact that asks for it, where that was not given."""
     given = dict(values)
     day_fact = pack.deadline.as_of
     if as_of is not None and day_fact in provision.facts and given.get(day_fact) is None:
         given[day_fact] = as_of
+    return given
+
+
+def assess_case(pack: Pack, provision: Provision, values: Mapping[str, Value | None], as_of: date | None = None,
+                subject: str = "", explained: bool = True) -> Outcome:
+    """The outcome for typed values, with its pack, its date and, where wanted, trace and other readings."""
+    on = as_of or pack.reference_date
+    given = given_values(pack, provision, values, as_of)
     outcome = assess(provision, given, on)
     outcome = replace(outcome, subject=subject, as_of=as_of, pack=pack.id, pack_version=pack.version,
                       pack_digest=pack.digest, notices=_notices(provision, as_of))

@@ -172,6 +172,9 @@ class _ReferenceOnly:
                     f"{REFERENCE.en} (forward chaining is not available: {self.reason})")
 
 
-def _agenda_builder(pack: Pack, engine: str) -> _ReferenceOnly:
-    del pack
-    return _ReferenceOnly() if engine == "reference" else _ReferenceOnly("")
+def _agenda_builder(pack: Pack, engine: str) -> AgendaBuilder:
+    if engine == "reference":
+        return _ReferenceOnly()
+    from engine.evaluate.chaining import ChainingAgenda
+
+    return ChainingAgenda(pack)

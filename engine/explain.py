@@ -126,7 +126,9 @@ def why(outcome: Outcome, provision: Provision, lang: Lang = "zh") -> str:
     for step in trace.steps:
         if step.kind == "table" and step.row is not None:
             read = "，".join(f"{operand.label.get(lang)} {words.operand(operand)}" for operand in step.operands)
-            tests = " | ".join(step.row_texts[: len(step.operands)])
+            tests = " | ".join(_telling_tests(step))
+            if not tests:
+                return read
             return f"{read}（{tests}）" if lang == "zh" else f"{read} ({tests})"
     for step in trace.steps:
         if step.name in ("due_date", "amount", "amount_max") and step.expr is not None and _equation(step, words):
@@ -230,15 +232,19 @@ def _sentence(step: Step, words: Wording) -> str:
                 return ""
             read = ("，" if zh else ", ").join(f"{operand.label.get(words.lang)} {words.operand(operand)}"
                                               for operand in step.operands)
-            tests = " | ".join(_cell(text, step, words) for text in step.row_texts[: len(step.operands)])
+            tests = " | ".join(_telling_tests(step))
             result = words.value(step.value, step.type)
-            return (f"查表：{read}，属第 {step.row} 行（{tests}），{step.label.zh}为 {result}" if zh
-                    else f"Table: {read}, row {step.row} ({tests}): {step.label.get('en')} {result}")
+            if zh:
+                return f"查表：{read}，属第 {step.row} 行{f'（{tests}）' if tests else ''}，{step.label.zh}为 {result}"
+            return f"Table: {read}, row {step.row}{f' ({tests})' if tests else ''}: {step.label.get('en')} {result}"
     return ""
 
 
-def _cell(text: str, step: Step, words: Wording) -> str:
-    return words._choice(text)
+def _telling_tests(step: Step) -> list[str]:
+    """The row's tests on amounts, ratios and dates; a choice says no more than its own value."""
+    tests = step.row_texts[: len(step.operands)]
+    return [text for text, operand in zip(tests, step.operands, strict=False)
+            if operand.type.kind not in (Kind.ENUM, Kind.BOOLEAN, Kind.TEXT)]
 
 
 def _truth(value: Value | None) -> bool | None:

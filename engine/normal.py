@@ -12,7 +12,7 @@ Source of the exact comparison: for d, e > 0, n/d < m/e iff n*e < m*d.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -23,8 +23,8 @@ from engine.calendar import day_number
 from engine.errors import PackError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
 from engine.intervals import Interval, interval_of_call, product, quotient_floor
-from engine.model import Field, Provision
-from engine.types import Kind, Type
+from engine.model import Field, Let, Provision
+from engine.types import BOOLEAN, Kind, Type
 from engine.values import Value
 
 SCALES: dict[Kind, int] = {Kind.MONEY: 1, Kind.RATIO: 10**6, Kind.QUANTITY: 10**6}
@@ -203,26 +203,32 @@ def normal_form(provision: Provision, parameters: Mapping[str, Value | None], bi
     Errors (`PackError`): `too-wide` with the expression and its range where an intermediate may not
     fit `bits`; `divisor-may-be-negative`.
     """
-    return _Lowering(provision, parameters, bits).plan()
+    return _Lowering(provision.facts, parameters, provision.lets, bits).plan(provision)
+
+
+def lower_condition(condition: Expr, fields: Mapping[str, Field]) -> Condition:
+    """A condition over a record's fields in normal form. Errors as `normal_form`."""
+    return _Lowering(fields, {}, (), 64).condition(condition)
 
 
 class _Lowering:
-    def __init__(self, provision: Provision, parameters: Mapping[str, Value | None], bits: int) -> None:
-        self.provision, self.parameters, self.limit, self.bits = provision, parameters, 2 ** (bits - 1) - 1, bits
+    def __init__(self, fields: Mapping[str, Field], parameters: Mapping[str, Value | None], lets: Sequence[Let],
+                 bits: int) -> None:
+        self.fields, self.parameters, self.limit, self.bits = fields, parameters, 2 ** (bits - 1) - 1, bits
         self.lets: dict[str, Rational | Term | Condition] = {}
         self.intervals: dict[Term, Interval] = {}
         self.widest = 0
-        self.context: Expr = provision.status
-
-    def plan(self) -> Plan:
-        for let in self.provision.lets:
+        self.context: Expr = Literal(True, BOOLEAN)
+        for let in lets:
             self.context = let.expr
             self.lets[let.name] = self.lower(let.expr)
-        self.context = self.provision.status
-        status = self.lower(self.provision.status)
+
+    def plan(self, provision: Provision) -> Plan:
+        self.context = provision.status
+        status = self.lower(provision.status)
         assert isinstance(status, (Word, Choose, Null, Column)), "a status is a word"
         outputs = []
-        for output in self.provision.outputs:
+        for output in provision.outputs:
             self.context = output.expr
             value = self.lower(output.expr)
             denominator: Term = ONE
@@ -232,7 +238,7 @@ class _Lowering:
                 denominator, value = value.denominator, value.numerator
             outputs.append(PlanOutput(output.name, output.expr.type.kind, output.statuses, output.required,
                                       value, denominator))
-        return Plan(self.provision.id, self.provision.facts, status, tuple(outputs), self.widest)
+        return Plan(provision.id, provision.facts, status, tuple(outputs), self.widest)
 
     # Expressions
 
@@ -275,7 +281,7 @@ class _Lowering:
             return self.lets[expr.name]
         if expr.role == "parameter":
             return self.constant(self.parameters.get(expr.name), expr.type)
-        field = self.provision.facts[expr.name]
+        field = self.fields[expr.name]
         if field.type.kind is Kind.BOOLEAN:
             return Flag(expr.name)
         column = Column(expr.name)
