@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from engine.errors import HeguiError, PackError, Problem
 from engine.load import Pack
-from engine.outcome import Outcome, plain_value
+from engine.outcome import Outcome
 from engine.reader import Reader
 from engine.source import Location
 from engine.types import Kind
-from engine.values import Unreadable, exact_number, read_value, yuan_text
+from engine.values import shrink, yuan_text
 from engine.yamltree import Mapping as MappingNode
 from engine.yamltree import Node, Scalar, Sequence, read_yaml
 
@@ -125,17 +126,17 @@ def _shown(pack: Pack, case: WorkedCase, key: str, outcome: Outcome) -> str | No
     if value is None:
         return None
     output = next(item for item in pack.provision(case.provision).outputs if item.name == key)
-    of = output.expr.type
-    if of.kind is Kind.MONEY and not isinstance(value, str):
-        return yuan_text(value)  # type: ignore[arg-type]
+    kind = output.expr.type.kind
     if isinstance(value, bool):
         return "true" if value else "false"
-    if of.kind is Kind.RATIO:
-        value = Fraction(value) * 100  # type: ignore[arg-type]
-    wanted = case.expect[key]
+    if isinstance(value, (str, date)):
+        return str(value)
+    if kind is Kind.MONEY:
+        return yuan_text(value)
+    exact = Fraction(value) * (100 if kind is Kind.RATIO else 1)
     try:
-        if exact_number(read_value(wanted, of, "1")) == value:  # type: ignore[arg-type]
-            return str(wanted)  # "22.0" and "22" are one number
-    except (Unreadable, TypeError):
+        if Fraction(str(case.expect[key])) == exact:
+            return str(case.expect[key])  # "22.0" and "22" are one number
+    except ValueError:
         pass
-    return str(plain_value(value))
+    return str(shrink(exact))

@@ -27,6 +27,12 @@ KINDS: dict[ProvisionKind, Text] = {
 }
 
 
+_CONDITION_WORDS = {
+    ProvisionKind.SANCTION: Text("处理情形", "triggered when"), ProvisionKind.PROHIBITION: Text("禁止情形", "forbids"),
+    ProvisionKind.OBLIGATION: Text("义务", "duty"),
+}  # fmt: skip
+
+
 def provision_list(pack: Pack, lang: Lang, kind: str | None = None,
                    plan: str | None = None) -> tuple[Table, list[dict[str, Any]]]:
     """Every provision by plan and kind with its clause, as a table and as plain data."""
@@ -79,7 +85,7 @@ def describe_provision(pack: Pack, provision: Provision, lang: Lang, width: int 
     for requirement in provision.requirements:
         text = say(requirement.condition)
         label = requirement.label.get(lang) if requirement.label else ""
-        rule.append(("条件" if zh else "requires", f"{label}：{text}" if label else text))
+        rule.append((_CONDITION_WORDS.get(provision.kind, Text("条件", "requires")).get(lang), f"{label}：{text}" if label else text))
     tables: list[DecisionTable] = []
     for let in provision.lets:
         if let.table is None:

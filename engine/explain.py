@@ -11,7 +11,7 @@ from datetime import date
 from engine.errors import Lang
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not
 from engine.kinds import LABELS, UNDETERMINED
-from engine.model import Field, Provision, Text
+from engine.model import Field, Provision, ProvisionKind, Text
 from engine.outcome import Outcome
 from engine.trace import OUTPUT_LABELS, Operand, Step, Trace
 from engine.types import Kind, Type
@@ -36,6 +36,7 @@ _CALLS: dict[str, Text] = {
     "is_known": Text("已知{0}", "{0} is known"),
 }
 
+_CONDITION_WORDS = {ProvisionKind.SANCTION: "处理情形", ProvisionKind.PROHIBITION: "禁止情形"}
 _PRECEDENCE = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6}
 
 
@@ -116,24 +117,44 @@ def why(outcome: Outcome, provision: Provision, lang: Lang = "zh") -> str:
             return ("缺少：" + "、".join(labels)) if lang == "zh" else "missing: " + ", ".join(labels)
         return "；".join(reason.zh if lang == "zh" else reason.en for reason in outcome.reasons)
     trace: Trace | None = outcome.trace
-    if trace is None:
-        return LABELS[outcome.status].get(lang)
+    return (_reason(trace, outcome, words) if trace is not None else "") or LABELS[outcome.status].get(lang)
+
+
+def _reason(trace: Trace, outcome: Outcome, words: Wording) -> str:
+    """The step that tells most: a condition that failed, the table row that matched, the formula."""
+    zh = words.lang == "zh"
+    turning = [step for step in trace.steps if step.kind == "requirement"]
     for step in trace.steps:
         if step.kind == "applies" and step.value is False:
-            return ("不适用：不符合 " if lang == "zh" else "does not apply: not ") + _condition(step, words)
-        if step.kind == "requirement" and step.value is False and outcome.status in ("ineligible", "breach"):
-            return ("不符合：" if lang == "zh" else "fails: ") + _condition(step, words)
+            return ("不适用：不符合 " if zh else "does not apply: not ") + _condition(step, words)
+    if outcome.status in ("ineligible", "breach") and words.provision.kind is not ProvisionKind.PROHIBITION:
+        for step in turning:
+            if step.value is False:
+                return ("不符合：" if zh else "fails: ") + _condition(step, words)
+    if outcome.status == "breach":
+        return ("属禁止情形：" if zh else "forbidden: ") + "；".join(_condition(step, words) for step in turning)
     for step in trace.steps:
         if step.kind == "table" and step.row is not None:
-            read = "，".join(f"{operand.label.get(lang)} {words.operand(operand)}" for operand in step.operands)
+            read = "，".join(f"{operand.label.get(words.lang)} {words.operand(operand)}" for operand in step.operands)
             tests = " | ".join(_telling_tests(step))
             if not tests:
                 return read
-            return f"{read}（{tests}）" if lang == "zh" else f"{read} ({tests})"
+            return f"{read}（{tests}）" if zh else f"{read} ({tests})"
+    choices = [f"{step.label.get(words.lang)} {words.value(step.value, step.type)}" for step in trace.steps
+               if step.kind == "let" and isinstance(step.expr, IfElse) and step.value]
+    if choices:
+        return ("、" if zh else ", ").join(choices)
+    if words.provision.kind is ProvisionKind.SANCTION:
+        read_facts = [f"{operand.label.get(words.lang)} {words.operand(operand)}" for step in turning
+                      for operand in step.operands if operand.name in words.provision.facts]
+        if read_facts:
+            return ("，" if zh else ", ").join(read_facts)
+        if outcome.status == "not_triggered":
+            return ""
     for step in trace.steps:
         if step.name in ("due_date", "amount", "amount_max") and step.expr is not None and _equation(step, words):
-            return f"{step.label.get(lang)} = {words.formula(step.expr, _labels(step, lang))}"
-    return LABELS[outcome.status].get(lang)
+            return f"{step.label.get(words.lang)} = {words.formula(step.expr, _labels(step, words.lang))}"
+    return ""
 
 
 def missing_labels(outcome: Outcome, provision: Provision, lang: Lang) -> list[str]:
@@ -222,7 +243,7 @@ def _sentence(step: Step, words: Wording) -> str:
         case "applies" | "requirement":
             verdict = {True: "满足" if zh else "holds", False: "不满足" if zh else "does not hold",
                        None: "尚不能判断" if zh else "cannot be decided yet"}[_truth(step.value)]
-            name = "适用条件" if step.kind == "applies" else "条件"
+            name = "适用条件" if step.kind == "applies" else _CONDITION_WORDS.get(words.provision.kind, "条件")
             text = _condition(step, words)
             return f"{name}“{text}”：{verdict}" if zh else f"Condition '{text}': {verdict}"
         case "let" | "output":

@@ -179,6 +179,11 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
             found[output.name], exact = _rounded(output, result)
             if exact is not None:
                 unrounded[output.name] = exact
+    if status in _WITH_MEASURES:
+        for measure in provision.measures:
+            held = evaluate(measure.condition, names) if measure.condition is not None else True
+            if isinstance(held, Unknown):
+                undecided = held if undecided is None else undecided | held
     if undecided is not None:
         missing = _asked(provision.facts, undecided.missing, names)
         always_shown = {output.name for output in provision.outputs if output.statuses is None}
@@ -188,6 +193,9 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
     assert isinstance(status, str)
     return Outcome(provision.id, status, found, measures=_measures(provision, status, names),
                    citation=provision.citation, summary=provision.summary, unrounded=unrounded)
+
+
+_WITH_MEASURES = frozenset(("triggered", "triggered_discretionary"))
 
 
 def _output(output: Output, names: Facts) -> Result:
@@ -233,7 +241,7 @@ def _asked(facts: Mapping[str, Field], missing: frozenset[str], names: Facts) ->
 
 
 def _measures(provision: Provision, status: str, names: Facts) -> tuple[Text, ...]:
-    if status not in ("triggered", "triggered_discretionary"):
+    if status not in _WITH_MEASURES:
         return ()
     return tuple(measure.text for measure in provision.measures
                  if measure.condition is None or evaluate(measure.condition, names) is True)

@@ -61,6 +61,11 @@ KIND_KEYS: dict[ProvisionKind, tuple[str, ...]] = {
     ProvisionKind.TARGET: ("indicators", "targets"),
     ProvisionKind.PARAMETER: (),
 }
+CONDITION_KEYS: dict[ProvisionKind, str] = {
+    ProvisionKind.ENTITLEMENT: "require", ProvisionKind.OBLIGATION: "duty", ProvisionKind.SANCTION: "triggers",
+    ProvisionKind.PROHIBITION: "forbids",
+}  # fmt: skip
+"""The key that holds the conditions (all of them together) on which each kind turns."""
 READING_KEYS = ("id", "point", "chosen", "why", "others")
 
 
@@ -121,8 +126,7 @@ class _ProvisionReader:
         if self.planned:
             lets += target_lets(self.context.target, self.facts, self.planned, self.context.periods, reader.node.at)
         applies = self.condition("applies") if reader.has("applies") else None
-        requirements = self._requirements("require" if kind is ProvisionKind.ENTITLEMENT else
-                                          "duty" if kind is ProvisionKind.OBLIGATION else "")
+        requirements = self._requirements(CONDITION_KEYS.get(kind, ""))
         before = len(self.problems)
         status, outputs = self._outcome(kind, applies, requirements)
         outputs = [*outputs, *self._extra_outputs(kind)]
@@ -323,8 +327,7 @@ class _ProvisionReader:
                 return entitlement(applies, conditions, self._exceptions(kind), amount, unspecified)
             case ProvisionKind.SANCTION:
                 reader.need("triggers")
-                triggers = self.condition("triggers")
-                return sanction(applies, triggers, self._exceptions(kind), self.optional("rate", RATIO),
+                return sanction(applies, conjunction(conditions), self._exceptions(kind), self.optional("rate", RATIO),
                                 self.optional("amount", MONEY), self.optional("amount_max", MONEY))
             case ProvisionKind.DEADLINE:
                 for name in (self.context.deadline.done, self.context.deadline.done_on, self.context.deadline.as_of):
@@ -336,7 +339,7 @@ class _ProvisionReader:
                 return duty(kind, applies, conjunction(conditions))
             case ProvisionKind.PROHIBITION:
                 reader.need("forbids")
-                return duty(kind, applies, self.condition("forbids"))
+                return duty(kind, applies, conjunction(conditions))
             case ProvisionKind.TARGET:
                 reader.need("targets")
                 branches = not_applicable(applies)

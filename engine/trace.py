@@ -87,7 +87,8 @@ class _Tracer:
             if let.table is not None:
                 if id(let.table) not in seen_tables:
                     seen_tables.append(id(let.table))
-                    steps.append(self.table(let))
+                    shown = [other for other in self.provision.lets if other.table is let.table and other.label]
+                    steps.append(self.table(shown[0] if shown else let))
             elif let.label is not None:
                 steps.append(self.formula("let", let.label, let.expr, let.name))
         for output in self.provision.outputs:
