@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 from engine.errors import EvaluationError
@@ -13,7 +14,7 @@ from engine.expr import Expr, IfElse, Literal, Reason
 from engine.kinds import LABELS, UNDETERMINED
 from engine.model import Citation, Field, Output, Provision, Text
 from engine.types import Kind
-from engine.values import Value, percent_text, round_half_up, yuan_text
+from engine.values import Value, decimal_text, percent_text, round_half_up, yuan_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,9 @@ def plain_value(value: Value) -> Any:
     """A value for JSON: exact text for what JSON's numbers would blur."""
     if isinstance(value, bool) or (isinstance(value, int) and abs(value) < 2**53):
         return value
+    if isinstance(value, Fraction):
+        text = decimal_text(value)
+        return str(value) if text.endswith("…") else text  # a repeating decimal stays a fraction
     return value.isoformat() if isinstance(value, date) else str(value)
 
 

@@ -148,7 +148,7 @@ def has_target(fields: MappingType[str, Field], names: TargetFacts, planned: lis
 
 
 def judgement(names: TargetFacts) -> Expr:
-    """Met as soon as the figure is reached; missed only once the period is over."""
+    """A floor is met as soon as it is reached; a ceiling, and any miss, only once the period is over."""
     of = status_type(ProvisionKind.TARGET)
     actual, planned = Name(names.actual, type=NUMBER, role="fact"), Name("planned", type=NUMBER, role="let")
     op = Name("op", type=Type(Kind.ENUM, values=(">=", ">", "<=", "<", "=", "~")), role="let")
@@ -157,10 +157,12 @@ def judgement(names: TargetFacts) -> Expr:
     def when(sign: str, comparison: str) -> Expr:
         return Logic("and", (Compare("==", op, Literal(sign, op.type)), Compare(comparison, actual, planned)))
 
-    met = Logic("or", tuple(when(sign, "==" if sign == "=" else sign) for sign in (">=", ">", "<=", "<", "=")))
+    reached = Logic("or", tuple(when(sign, sign) for sign in (">=", ">")))
+    kept = Logic("or", tuple(when(sign, "==" if sign == "=" else sign) for sign in ("<=", "<", "=")))
     running = Logic("and", (Call("is_known", (as_of,), type=BOOLEAN), Compare("<", as_of, ends)))
-    missed = IfElse(running, Literal("not_yet_due", of), Literal("missed", of), type=of)
-    judged = IfElse(met, Literal("met", of), missed, type=of)
+    final = IfElse(kept, Literal("met", of), Literal("missed", of), type=of)
+    open_yet = IfElse(running, Literal("not_yet_due", of), final, type=of)
+    judged = IfElse(reached, Literal("met", of), open_yet, type=of)
     return IfElse(Compare("==", op, Literal("~", op.type)), Literal("not_judged", of), judged, type=of)
 
 

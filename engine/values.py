@@ -197,6 +197,7 @@ def read_quantity(raw: object, unit: str | None = None, integer: bool = False) -
         text = _plain(raw)
         if unit:
             text = text.removesuffix(normalise(unit)).rstrip()
+            text = text.removesuffix("个") if unit != "个" else text  # 5个工作日
         scale = 1
         for word in ("万", "亿"):
             if text.endswith(word):
