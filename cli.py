@@ -45,9 +45,17 @@ class Group(click.Group):
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--lang", type=click.Choice(["zh", "en"]), help="Language of messages / 语言 (default: the locale's, else zh).")
-@click.option("--pack", "pack_name", default="chuxiong_2019", show_default=True, envvar="HEGUI_PACK",
-              help="Rule pack: a name or a folder / 规则包.")
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), help="Language of messages / 语言 (default: the locale's, else zh)."
+)
+@click.option(
+    "--pack",
+    "pack_name",
+    default="chuxiong_2019",
+    show_default=True,
+    envvar="HEGUI_PACK",
+    help="Rule pack: a name or a folder / 规则包.",
+)
 @click.version_option(package_name="hegui")
 @click.pass_context
 def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
@@ -74,8 +82,12 @@ def _as_of(lang: Lang, text: str | None) -> date:
         assert found is not None
         return found
     today = date.today()
-    click.echo(f"基准日未给出，取今天 {today}（用 --as-of 指定）" if lang == "zh"
-               else f"no day of assessment given, taking today {today} (use --as-of)", err=True)
+    click.echo(
+        f"基准日未给出，取今天 {today}（用 --as-of 指定）"
+        if lang == "zh"
+        else f"no day of assessment given, taking today {today} (use --as-of)",
+        err=True,
+    )
     return today
 
 
@@ -96,17 +108,44 @@ def _width() -> int | None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as-of", metavar="DATE", help="Day of assessment / 基准日 (default: today, which is printed).")
 @click.option("--explain", is_flag=True, help="Print the reasoning in sentences / 逐项说明理由.")
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "xlsx", "md"]), default="table",
-              show_default=True, help="Output format / 输出格式.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "csv", "xlsx", "md"]),
+    default="table",
+    show_default=True,
+    help="Output format / 输出格式.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file / 输出文件.")
-@click.option("--record", help="What the rows are, where that is not to be recognised / 指定表格内容 (a record or provision).")
-@click.option("--engine", type=click.Choice(["auto", "chaining", "reference"]), default="auto", show_default=True,
-              help="Who builds the agenda of related facts / 案卷清单引擎.")
-@click.option("--reading", "readings", multiple=True, metavar="PROVISION:READING=N",
-              help="Assess under another declared reading / 按另一读法计算.")
+@click.option(
+    "--record", help="What the rows are, where that is not to be recognised / 指定表格内容 (a record or provision)."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "chaining", "reference"]),
+    default="auto",
+    show_default=True,
+    help="Who builds the agenda of related facts / 案卷清单引擎.",
+)
+@click.option(
+    "--reading",
+    "readings",
+    multiple=True,
+    metavar="PROVISION:READING=N",
+    help="Assess under another declared reading / 按另一读法计算.",
+)
 @click.pass_context
-def check(ctx: click.Context, files: tuple[Path, ...], as_of: str | None, explain: bool, form: str,
-          output: Path | None, record: str | None, engine: str, readings: tuple[str, ...]) -> None:
+def check(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    as_of: str | None,
+    explain: bool,
+    form: str,
+    output: Path | None,
+    record: str | None,
+    engine: str,
+    readings: tuple[str, ...],
+) -> None:
     """Assess cases or small tables / 核算案例或表格 (xlsx, csv, json, yaml)."""
     from engine.checking import check_submission
     from engine.kinds import ADVERSE
@@ -131,6 +170,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_of: str | None, explai
 
 def _dossiers(pack: Any, files: Sequence[Path]) -> Any:
     """The pack's dossiers; none where every file is a single case of a provision, which needs only that."""
+
     def names_a_provision(path: Path) -> bool:
         try:
             with path.open("rb") as file:
@@ -162,10 +202,13 @@ def _write(pack: Any, checked: Any, lang: Lang, day: date, form: str, output: Pa
     if form == "json":
         text = json.dumps(_json(checked, day), ensure_ascii=False, indent=2)
     else:
-        tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
+        tables = [
+            dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()
+        ]
         if checked.flat:
-            tables.append(flat_table(pack, [outcome for _, outcome in checked.flat],
-                                     [label for label, _ in checked.flat], lang))
+            tables.append(
+                flat_table(pack, [outcome for _, outcome in checked.flat], [label for label, _ in checked.flat], lang)
+            )
         reasons = _explanations(pack, checked, lang, explain_dossier) if explain else []
         if form == "xlsx":
             assert output is not None
@@ -196,15 +239,26 @@ def _json(checked: Any, day: date) -> dict[str, Any]:
         "agenda": {"zh": checked.agenda.zh, "en": checked.agenda.en},
         "outcomes": [outcome.to_dict() for _, outcome in checked.flat],
         "dossiers": [
-            {"dossier": name, "subject": outcome.subject,
-             "total": None if outcome.total is None else yuan_text(outcome.total),
-             "determined_total": yuan_text(outcome.known_total),
-             "not_assessed": [{"provision": identity, "zh": text.zh, "en": text.en}
-                              for identity, text in outcome.skipped],
-             "items": [item.outcome.to_dict() | {
-                 "counted": None if item.paid is None else yuan_text(item.paid),
-                 "yields_to": item.yields_to, "contained_in": item.contained_in} for item in outcome.items]}
-            for name, outcomes in checked.dossiers.items() for outcome in outcomes
+            {
+                "dossier": name,
+                "subject": outcome.subject,
+                "total": None if outcome.total is None else yuan_text(outcome.total),
+                "determined_total": yuan_text(outcome.known_total),
+                "not_assessed": [
+                    {"provision": identity, "zh": text.zh, "en": text.en} for identity, text in outcome.skipped
+                ],
+                "items": [
+                    item.outcome.to_dict()
+                    | {
+                        "counted": None if item.paid is None else yuan_text(item.paid),
+                        "yields_to": item.yields_to,
+                        "contained_in": item.contained_in,
+                    }
+                    for item in outcome.items
+                ],
+            }
+            for name, outcomes in checked.dossiers.items()
+            for outcome in outcomes
         ],
         "problems": [problem.to_dict() for problem in checked.problems],
     }
@@ -241,13 +295,20 @@ def _counts(submission: Any, lang: Lang) -> str:
 
     rejected, skipped = kinds(counts.rejected_by), kinds(counts.skipped_by)
     if lang == "zh":
-        return f"读入 {counts.rows_in} 行 = 采用 {counts.accepted} + 退回 {counts.rejected}{rejected} + 略过 {counts.skipped}{skipped}"
-    return f"{counts.rows_in} rows in = {counts.accepted} accepted + {counts.rejected} rejected{rejected} + {counts.skipped} skipped{skipped}"
+        return (
+            f"读入 {counts.rows_in} 行 = 采用 {counts.accepted} + 退回 {counts.rejected}{rejected}"
+            f" + 略过 {counts.skipped}{skipped}"
+        )
+    return (
+        f"{counts.rows_in} rows in = {counts.accepted} accepted + {counts.rejected} rejected{rejected}"
+        f" + {counts.skipped} skipped{skipped}"
+    )
 
 
 _ROW_KINDS = {
-    "blank": ("空行", "blank"), "total": ("合计行", "totals"), "note": ("备注行", "notes"), "heading": ("表头", "headings"),
-    "numbering": ("编号行", "numbering"), "title": ("标题行", "titles"), "unrecognised": ("未识别的表", "not recognised"),
+    "blank": ("空行", "blank"), "total": ("合计行", "totals"), "note": ("备注行", "notes"),
+    "heading": ("表头", "headings"), "numbering": ("编号行", "numbering"), "title": ("标题行", "titles"),
+    "unrecognised": ("未识别的表", "not recognised"),
     "cell": ("单元格有误", "bad cells"), "row": ("行有误", "bad rows"), "duplicate": ("重复", "duplicates"),
     "partner": ("找不到所属对象", "without a partner"), "fellow": ("同组有误", "belongs to a rejected case"),
 }  # fmt: skip
@@ -321,8 +382,11 @@ def rules_test(ctx: click.Context, prefixes: tuple[str, ...]) -> None:
                 click.echo(f"    {difference}")
     provisions = len({case.provision for case in cases})
     passed = len(cases) - failed
-    click.echo(f"{pack.id}：{provisions} 条条款，{len(cases)} 个案例，{passed} 个通过，{failed} 个不符" if lang == "zh" else
-               f"{pack.id}: {provisions} provisions, {len(cases)} cases, {passed} passed, {failed} failed")
+    click.echo(
+        f"{pack.id}：{provisions} 条条款，{len(cases)} 个案例，{passed} 个通过，{failed} 个不符"
+        if lang == "zh"
+        else f"{pack.id}: {provisions} provisions, {len(cases)} cases, {passed} passed, {failed} failed"
+    )
     ctx.exit(1 if failed or not cases else 0)
 
 

@@ -13,5 +13,13 @@ from engine.load import Pack, load_pack, pack_names
 from engine.outcome import Outcome
 
 __all__ = [
-    "EvaluationError", "FactError", "HeguiError", "Outcome", "Pack", "PackError", "Problem", "load_pack", "pack_names",
+    "EvaluationError",
+    "FactError",
+    "HeguiError",
+    "Outcome",
+    "Pack",
+    "PackError",
+    "Problem",
+    "load_pack",
+    "pack_names",
 ]

@@ -27,9 +27,18 @@ def read_inputs(provision: Provision, inputs: Mapping[str, Any]) -> dict[str, Va
         field = provision.facts.get(name)
         place = Location(path=str(name))
         if field is None:
-            problems.append(Problem("unknown-fact", place, {
-                "provision": provision.id, "name": name, "known": list(provision.facts),
-                "suggestion": nearest(str(name), provision.facts) or ""}))
+            problems.append(
+                Problem(
+                    "unknown-fact",
+                    place,
+                    {
+                        "provision": provision.id,
+                        "name": name,
+                        "known": list(provision.facts),
+                        "suggestion": nearest(str(name), provision.facts) or "",
+                    },
+                )
+            )
             continue
         try:
             found[name] = read_input(field, raw)
@@ -51,8 +60,11 @@ def read_input(field: Field, raw: Any) -> Value | None:
             choices = [f"{choice.value} {choice.label.zh}" for choice in field.choices]
             close = nearest(str(raw), [choice.value for choice in field.choices])
             hint_zh, hint_en = (f"；是不是 `{close}`？", f"; did you mean `{close}`?") if close else ("", "")
-            raise Unreadable(error.code, f"{error.zh}（{'、'.join(choices)}）{hint_zh}",
-                             f"{error.en} ({', '.join(choices)}){hint_en}") from None
+            raise Unreadable(
+                error.code,
+                f"{error.zh}（{'、'.join(choices)}）{hint_zh}",
+                f"{error.en} ({', '.join(choices)}){hint_en}",
+            ) from None
         raise
     check_bounds(field, value)
     return value
@@ -69,12 +81,18 @@ def check_bounds(field: Field, value: Value) -> None:
     low, high = field.minimum, field.maximum
     if low is not None and value < low:  # type: ignore[operator]
         text = value_text(low, field.type)
-        raise Unreadable("below-minimum", f"{value_text(value, field.type)} 小于下限 {text}",
-                         f"{value_text(value, field.type, 'en')} is below the least value {text}")
+        raise Unreadable(
+            "below-minimum",
+            f"{value_text(value, field.type)} 小于下限 {text}",
+            f"{value_text(value, field.type, 'en')} is below the least value {text}",
+        )
     if high is not None and value > high:  # type: ignore[operator]
         text = value_text(high, field.type)
-        raise Unreadable("above-maximum", f"{value_text(value, field.type)} 大于上限 {text}",
-                         f"{value_text(value, field.type, 'en')} is above the greatest value {text}")
+        raise Unreadable(
+            "above-maximum",
+            f"{value_text(value, field.type)} 大于上限 {text}",
+            f"{value_text(value, field.type, 'en')} is above the greatest value {text}",
+        )
 
 
 def read_as_of(as_of: date | str | None) -> date | None:
@@ -97,17 +115,34 @@ def choose_reading(provision: Provision, readings: Mapping[str, int] | None) -> 
         return provision
     (name, number), *more = chosen.items()
     reading = next((item for item in provision.readings if item.id == name), None)
-    known = [f"{item.id}={number}" for item in provision.readings
-             for number, other in enumerate(item.alternatives, 2) if other.variant is not None]
-    if more or reading is None or not 2 <= number < 2 + len(reading.alternatives) \
-            or (variant := reading.alternatives[number - 2].variant) is None:
-        raise FactError(Problem("unknown-reading", fields={
-            "provision": provision.id, "reading": ", ".join(f"{k}={v}" for k, v in chosen.items()), "known": known}))
+    known = [
+        f"{item.id}={number}"
+        for item in provision.readings
+        for number, other in enumerate(item.alternatives, 2)
+        if other.variant is not None
+    ]
+    if (
+        more
+        or reading is None
+        or not 2 <= number < 2 + len(reading.alternatives)
+        or (variant := reading.alternatives[number - 2].variant) is None
+    ):
+        raise FactError(
+            Problem(
+                "unknown-reading",
+                fields={
+                    "provision": provision.id,
+                    "reading": ", ".join(f"{k}={v}" for k, v in chosen.items()),
+                    "known": known,
+                },
+            )
+        )
     return variant
 
 
-def given_values(pack: Pack, provision: Provision, values: Mapping[str, Value | None],
-                 as_of: date | None) -> dict[str, Value | None]:
+def given_values(
+    pack: Pack, provision: Provision, values: Mapping[str, Value | None], as_of: date | None
+) -> dict[str, Value | None]:
     """The values with the day of assessment as the fact that asks for it, where that was not given."""
     given = dict(values)
     day_fact = pack.deadline.as_of
@@ -116,18 +151,34 @@ def given_values(pack: Pack, provision: Provision, values: Mapping[str, Value | 
     return given
 
 
-def assess_case(pack: Pack, provision: Provision, values: Mapping[str, Value | None], as_of: date | None = None,
-                subject: str = "", explained: bool = True) -> Outcome:
+def assess_case(
+    pack: Pack,
+    provision: Provision,
+    values: Mapping[str, Value | None],
+    as_of: date | None = None,
+    subject: str = "",
+    explained: bool = True,
+) -> Outcome:
     """The outcome for typed values, with its pack, its date and, where wanted, trace and other readings."""
     on = as_of or pack.reference_date
     given = given_values(pack, provision, values, as_of)
     outcome = assess(provision, given, on)
-    outcome = replace(outcome, subject=subject, as_of=as_of, pack=pack.id, pack_version=pack.version,
-                      pack_digest=pack.digest, notices=_notices(provision, as_of))
+    outcome = replace(
+        outcome,
+        subject=subject,
+        as_of=as_of,
+        pack=pack.id,
+        pack_version=pack.version,
+        pack_digest=pack.digest,
+        notices=_notices(provision, as_of),
+    )
     if not explained:
         return outcome
-    return replace(outcome, readings=other_readings(provision, given, on, outcome),
-                   trace=trace_outcome(provision, given, on, outcome))
+    return replace(
+        outcome,
+        readings=other_readings(provision, given, on, outcome),
+        trace=trace_outcome(provision, given, on, outcome),
+    )
 
 
 def _notices(provision: Provision, as_of: date | None) -> tuple[Text, ...]:
@@ -139,8 +190,14 @@ def _notices(provision: Provision, as_of: date | None) -> tuple[Text, ...]:
     return (Text(f"基准日 {as_of} 不在条款适用期 {span} 内", f"{as_of} lies outside the provision's period {span}"),)
 
 
-def evaluate_provision(pack: Pack, identity: str, inputs: Mapping[str, Any], as_of: date | str | None = None,
-                       readings: Mapping[str, int] | None = None, subject: str = "") -> Outcome:
+def evaluate_provision(
+    pack: Pack,
+    identity: str,
+    inputs: Mapping[str, Any],
+    as_of: date | str | None = None,
+    readings: Mapping[str, int] | None = None,
+    subject: str = "",
+) -> Outcome:
     """What a provision comes to for raw inputs: an explained outcome.
 
     Inputs: names as in the provision; text with or without units, numbers, booleans, dates; None is

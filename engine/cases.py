@@ -22,7 +22,7 @@ from engine.errors import HeguiError, PackError, Problem
 from engine.load import Pack
 from engine.outcome import Outcome
 from engine.reader import Reader
-from engine.source import Location
+from engine.source import NOWHERE, Location
 from engine.types import Kind
 from engine.values import shrink, yuan_text
 from engine.yamltree import Mapping as MappingNode
@@ -42,7 +42,7 @@ class WorkedCase:
     as_of: str | None = None
     reading: Mapping[str, int] | None = None
     why: str = ""
-    at: Location = Location()
+    at: Location = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,18 @@ def load_cases(pack: Pack) -> list[WorkedCase]:
             if not pack.has(identity):
                 reader.report("unknown-provision", reader.at("provision"), id=identity)
             reading = {key.text: int(reader.scalar(value)) for key, value in reader.mapping("reading")} or None
-            found.append(WorkedCase(
-                identity, reader.text("case"), {k.text: plain(v) for k, v in reader.mapping("inputs")},
-                {k.text: plain(v) for k, v in reader.mapping("expect")}, reader.text("as_of") or None, reading,
-                reader.text("why"), item.at))
+            found.append(
+                WorkedCase(
+                    identity,
+                    reader.text("case"),
+                    {k.text: plain(v) for k, v in reader.mapping("inputs")},
+                    {k.text: plain(v) for k, v in reader.mapping("expect")},
+                    reader.text("as_of") or None,
+                    reading,
+                    reader.text("why"),
+                    item.at,
+                )
+            )
     if problems:
         raise PackError(problems)
     return found

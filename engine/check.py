@@ -34,10 +34,18 @@ def check(expr: Expr, scope: Scope, expected: Type | None = None, what: str = "t
     """
     checked = _Checker(scope).visit(expr, expected)
     if expected is not None and not _fits(checked.type, expected):
-        raise PackError(Problem("wrong-type", expr.at, {
-            "what": what, "expected": str(expected), "found": str(checked.type),
-            "hint": _hint(checked.type, expected),
-        }))
+        raise PackError(
+            Problem(
+                "wrong-type",
+                expr.at,
+                {
+                    "what": what,
+                    "expected": str(expected),
+                    "found": str(checked.type),
+                    "hint": _hint(checked.type, expected),
+                },
+            )
+        )
     return checked
 
 
@@ -95,32 +103,59 @@ class _Checker:
         if expected is not None and expected.kind is Kind.ENUM and expected.values is not None:
             return self.enum_value(expr.name, expected, expr)
         known = sorted(self.scope.types)
-        raise PackError(Problem("unknown-name", expr.at, {
-            "name": expr.name, "known": known, "suggestion": nearest(expr.name, known) or "",
-        }))
+        raise PackError(
+            Problem(
+                "unknown-name",
+                expr.at,
+                {
+                    "name": expr.name,
+                    "known": known,
+                    "suggestion": nearest(expr.name, known) or "",
+                },
+            )
+        )
 
     @staticmethod
     def enum_value(value: str, of: Type, expr: Expr) -> Literal:
         values = of.values or ()
         if of.values is not None and value not in values:
-            raise PackError(Problem("unknown-enum-value", expr.at, {
-                "value": value, "known": values, "suggestion": nearest(value, values) or "",
-            }))
+            raise PackError(
+                Problem(
+                    "unknown-enum-value",
+                    expr.at,
+                    {
+                        "value": value,
+                        "known": values,
+                        "suggestion": nearest(value, values) or "",
+                    },
+                )
+            )
         return Literal(value, of, expr.at)
 
     def condition(self, expr: Expr, what: str) -> Expr:
         checked = self.visit(expr, BOOLEAN)
         if checked.type.kind is not Kind.BOOLEAN:
-            raise PackError(Problem("wrong-type", expr.at, {
-                "what": what, "expected": "a yes/no condition", "found": str(checked.type), "hint": "",
-            }))
+            raise PackError(
+                Problem(
+                    "wrong-type",
+                    expr.at,
+                    {
+                        "what": what,
+                        "expected": "a yes/no condition",
+                        "found": str(checked.type),
+                        "hint": "",
+                    },
+                )
+            )
         return checked
 
     def alike(self, left: Expr, right: Expr, expected: Type | None) -> tuple[Expr, Expr]:
         """Both sides, each helping to read an enumeration's value on the other."""
+
         def is_bare(expr: Expr) -> bool:
             return (isinstance(expr, Name) and expr.name not in self.scope.types) or (
-                isinstance(expr, Literal) and expr.type.kind is Kind.TEXT)
+                isinstance(expr, Literal) and expr.type.kind is Kind.TEXT
+            )
 
         if is_bare(left) and not is_bare(right):
             second = self.visit(right, expected)
@@ -145,18 +180,35 @@ class _Checker:
 
     @staticmethod
     def mismatch(operation: str, left: Type, right: Type, expr: Expr) -> PackError:
-        return PackError(Problem("type-mismatch", expr.at, {
-            "operation": operation, "left": str(left), "right": str(right), "hint": _hint(left, right),
-        }))
+        return PackError(
+            Problem(
+                "type-mismatch",
+                expr.at,
+                {
+                    "operation": operation,
+                    "left": str(left),
+                    "right": str(right),
+                    "hint": _hint(left, right),
+                },
+            )
+        )
 
     def comparison(self, expr: Compare) -> Expr:
         left, right = self.alike(expr.left, expr.right, None)
         kind = self.join(left, right, expr, f"`{expr.op}`").kind
         if expr.op not in ("==", "!=") and kind in (Kind.ENUM, Kind.TEXT, Kind.BOOLEAN):
-            raise PackError(Problem("wrong-type", expr.at, {
-                "what": f"each side of `{expr.op}`", "expected": "an amount, a number or a date",
-                "found": kind.value, "hint": "use == or !=",
-            }))
+            raise PackError(
+                Problem(
+                    "wrong-type",
+                    expr.at,
+                    {
+                        "what": f"each side of `{expr.op}`",
+                        "expected": "an amount, a number or a date",
+                        "found": kind.value,
+                        "hint": "use == or !=",
+                    },
+                )
+            )
         if kind is Kind.BOOLEAN:  # a == true is a, and so on: one form of each condition
             both = Logic("and", (left, right), expr.at), Logic("and", (Not(left), Not(right)), expr.at)
             same: Expr = Logic("or", both, expr.at)
@@ -173,10 +225,17 @@ class _Checker:
     def call(self, expr: Call, expected: Type | None) -> Expr:
         function = FUNCTIONS.get(expr.function)
         if function is None:
-            raise PackError(Problem("unknown-function", expr.at, {
-                "name": expr.function, "known": sorted(FUNCTIONS),
-                "suggestion": nearest(expr.function, FUNCTIONS) or "",
-            }))
+            raise PackError(
+                Problem(
+                    "unknown-function",
+                    expr.at,
+                    {
+                        "name": expr.function,
+                        "known": sorted(FUNCTIONS),
+                        "suggestion": nearest(expr.function, FUNCTIONS) or "",
+                    },
+                )
+            )
         if function.takes is None:
             arguments = [self.visit(part, expected) for part in expr.arguments]
             if len(arguments) < 2:
@@ -202,9 +261,17 @@ class _Checker:
 
     @staticmethod
     def wrong_arguments(signature: str, expr: Call, found: str | None = None) -> PackError:
-        return PackError(Problem("wrong-arguments", expr.at, {
-            "name": expr.function, "expected": signature, "found": found or show(expr),
-        }))
+        return PackError(
+            Problem(
+                "wrong-arguments",
+                expr.at,
+                {
+                    "name": expr.function,
+                    "expected": signature,
+                    "found": found or show(expr),
+                },
+            )
+        )
 
 
 def _is_unknown(expr: Expr) -> bool:

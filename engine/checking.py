@@ -14,7 +14,13 @@ from typing import Protocol
 
 from engine.assessing import assess_case, choose_reading
 from engine.dossier import (
-    AgendaEntry, DossierOutcome, Submitted, assess_dossier, derive_case, reference_agenda, skipped_matters,
+    AgendaEntry,
+    DossierOutcome,
+    Submitted,
+    assess_dossier,
+    derive_case,
+    reference_agenda,
+    skipped_matters,
 )  # fmt: skip
 from engine.errors import EvaluationError, Problem
 from engine.load import Pack
@@ -36,12 +42,15 @@ class Checked:
     @property
     def outcomes(self) -> list[Outcome]:
         return [outcome for _, outcome in self.flat] + [
-            item.outcome for outcomes in self.dossiers.values() for outcome in outcomes for item in outcome.items]
+            item.outcome for outcomes in self.dossiers.values() for outcome in outcomes for item in outcome.items
+        ]
 
 
 REFERENCE = Text("案卷清单由参考求值器生成", "agendas built by the reference evaluator")
-CHAINING = Text("案卷清单由前向链接引擎（durable-rules）生成，并由参考求值器逐项复核",
-                "agendas built by forward chaining (durable-rules), every outcome recomputed by the reference evaluator")
+CHAINING = Text(
+    "案卷清单由前向链接引擎（durable-rules）生成，并由参考求值器逐项复核",
+    "agendas built by forward chaining (durable-rules), every outcome recomputed by the reference evaluator",
+)
 
 
 class TableLike(Protocol):
@@ -85,8 +94,13 @@ Readings = Mapping[str, Mapping[str, int]]
 """Per provision the readings chosen: `{provision: {reading: number}}`."""
 
 
-def check_submission(pack: Pack, submission: SubmissionLike, as_of: date | None = None, engine: str = "auto",
-                     readings: Readings | None = None) -> Checked:
+def check_submission(
+    pack: Pack,
+    submission: SubmissionLike,
+    as_of: date | None = None,
+    engine: str = "auto",
+    readings: Readings | None = None,
+) -> Checked:
     """Everything that was submitted, assessed.
 
     `engine`: `auto` (chaining where it can be had), `chaining` (the same, but its absence is a
@@ -123,12 +137,12 @@ def check_submission(pack: Pack, submission: SubmissionLike, as_of: date | None 
                     continue
                 found.setdefault(case.dossier, []).append(outcome_of)
             described = builder.described()
-    return Checked({name: tuple(outcomes) for name, outcomes in found.items()}, tuple(flat), described,
-                   tuple(problems))
+    return Checked({name: tuple(outcomes) for name, outcomes in found.items()}, tuple(flat), described, tuple(problems))
 
 
-def _assess(pack: Pack, case: Case, submitted: Submitted, as_of: date | None, builder: AgendaBuilder,
-            readings: Readings | None) -> DossierOutcome:
+def _assess(
+    pack: Pack, case: Case, submitted: Submitted, as_of: date | None, builder: AgendaBuilder, readings: Readings | None
+) -> DossierOutcome:
     dossier = pack.dossiers[case.dossier]
     provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
     derived = derive_case(dossier, case)
@@ -145,8 +159,9 @@ class AgendaBuilder(Protocol):
 
     def __enter__(self) -> AgendaBuilder: ...
     def __exit__(self, *_: object) -> None: ...
-    def compare(self, dossier: Dossier, case: Case, agenda: Sequence[AgendaEntry], outcome: DossierOutcome,
-                as_of: date | None) -> None: ...
+    def compare(
+        self, dossier: Dossier, case: Case, agenda: Sequence[AgendaEntry], outcome: DossierOutcome, as_of: date | None
+    ) -> None: ...
     def described(self) -> Text: ...
 
 
@@ -168,8 +183,10 @@ class _ReferenceOnly:
     def described(self) -> Text:
         if not self.reason:
             return REFERENCE
-        return Text(f"{REFERENCE.zh}（前向链接引擎不可用：{self.reason}）",
-                    f"{REFERENCE.en} (forward chaining is not available: {self.reason})")
+        return Text(
+            f"{REFERENCE.zh}（前向链接引擎不可用：{self.reason}）",
+            f"{REFERENCE.en} (forward chaining is not available: {self.reason})",
+        )
 
 
 def _agenda_builder(pack: Pack, engine: str) -> AgendaBuilder:

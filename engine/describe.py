@@ -33,23 +33,42 @@ _CONDITION_WORDS = {
 }  # fmt: skip
 
 
-def provision_list(pack: Pack, lang: Lang, kind: str | None = None,
-                   plan: str | None = None) -> tuple[Table, list[dict[str, Any]]]:
+def provision_list(
+    pack: Pack, lang: Lang, kind: str | None = None, plan: str | None = None
+) -> tuple[Table, list[dict[str, Any]]]:
     """Every provision by plan and kind with its clause, as a table and as plain data."""
     plans = {label: number for number, label in pack.plans.items()}
     order = list(ProvisionKind)
-    chosen = [provision for provision in pack.provisions.values()
-              if kind in (None, provision.kind.value, KINDS[provision.kind].zh)
-              and plan in (None, provision.citation.plan, plans.get(provision.citation.plan))]
+    chosen = [
+        provision
+        for provision in pack.provisions.values()
+        if kind in (None, provision.kind.value, KINDS[provision.kind].zh)
+        and plan in (None, provision.citation.plan, plans.get(provision.citation.plan))
+    ]
     places = {label: place for place, label in enumerate(pack.plans.values())}
     chosen.sort(key=lambda provision: (places.get(provision.citation.plan, 99), order.index(provision.kind)))
     headers = ("方案", "种类", "条款号", "名称", "依据") if lang == "zh" else ("plan", "kind", "id", "title", "clause")
-    rows = tuple((provision.citation.plan, KINDS[provision.kind].get(lang), provision.id, provision.label.get(lang),
-                  provision.citation.path) for provision in chosen)
+    rows = tuple(
+        (
+            provision.citation.plan,
+            KINDS[provision.kind].get(lang),
+            provision.id,
+            provision.label.get(lang),
+            provision.citation.path,
+        )
+        for provision in chosen
+    )
     note = f"共 {len(rows)} 条" if lang == "zh" else f"{len(rows)} provisions"
-    entries = [{"id": provision.id, "kind": provision.kind.value, "plan": provision.citation.plan,
-                "path": provision.citation.path, "label": {"zh": provision.label.zh, "en": provision.label.en}}
-               for provision in chosen]
+    entries = [
+        {
+            "id": provision.id,
+            "kind": provision.kind.value,
+            "plan": provision.citation.plan,
+            "path": provision.citation.path,
+            "label": {"zh": provision.label.zh, "en": provision.label.en},
+        }
+        for provision in chosen
+    ]
     return Table("", headers, rows, notes=(note,)), entries
 
 
@@ -64,16 +83,25 @@ def describe_provision(pack: Pack, provision: Provision, lang: Lang, width: int 
     def say(expr: Expr) -> str:
         return words.formula(expr, names)
 
-    about = [("条款号" if zh else "id", provision.id), ("名称" if zh else "title", provision.label.get(lang)),
-             ("种类" if zh else "kind", KINDS[provision.kind].get(lang)),
-             ("依据" if zh else "clause", str(provision.citation)),
-             ("内容" if zh else "says", provision.summary.get(lang))]
-    about += [(label, text) for label, text in (
-        ("另见" if zh else "also at", "；".join(provision.citation.also_at)),
-        ("适用对象" if zh else "applies to", provision.applies_to), ("认定" if zh else "decided by", provision.decided_by),
-        ("出资" if zh else "paid by", provision.paid_by), ("适用期" if zh else "in force", _span(provision)),
-        ("叠加" if zh else "stacking", provision.stacking.get(lang) if provision.stacking else ""),
-    ) if text]
+    about = [
+        ("条款号" if zh else "id", provision.id),
+        ("名称" if zh else "title", provision.label.get(lang)),
+        ("种类" if zh else "kind", KINDS[provision.kind].get(lang)),
+        ("依据" if zh else "clause", str(provision.citation)),
+        ("内容" if zh else "says", provision.summary.get(lang)),
+    ]
+    about += [
+        (label, text)
+        for label, text in (
+            ("另见" if zh else "also at", "；".join(provision.citation.also_at)),
+            ("适用对象" if zh else "applies to", provision.applies_to),
+            ("认定" if zh else "decided by", provision.decided_by),
+            ("出资" if zh else "paid by", provision.paid_by),
+            ("适用期" if zh else "in force", _span(provision)),
+            ("叠加" if zh else "stacking", provision.stacking.get(lang) if provision.stacking else ""),
+        )
+        if text
+    ]
     parts = [terminal_text(Table("", ("", ""), tuple(about)), width, "simple_outline")]
     facts = tuple(_fact_row(field, lang) for field in provision.facts.values())
     headers = ("事实", "名称", "类型", "取值") if zh else ("fact", "label", "type", "values")
@@ -85,7 +113,12 @@ def describe_provision(pack: Pack, provision: Provision, lang: Lang, width: int 
     for requirement in provision.requirements:
         text = say(requirement.condition)
         label = requirement.label.get(lang) if requirement.label else ""
-        rule.append((_CONDITION_WORDS.get(provision.kind, Text("条件", "requires")).get(lang), f"{label}：{text}" if label else text))
+        rule.append(
+            (
+                _CONDITION_WORDS.get(provision.kind, Text("条件", "requires")).get(lang),
+                f"{label}：{text}" if label else text,
+            )
+        )
     tables: list[DecisionTable] = []
     for let in provision.lets:
         if let.table is None:
@@ -95,13 +128,18 @@ def describe_provision(pack: Pack, provision: Provision, lang: Lang, width: int 
     for output in provision.outputs:
         if isinstance(output.expr, Literal) or (isinstance(output.expr, Name) and output.expr.role == "let"):
             continue
-        label = output.label or OUTPUT_LABELS.get(output.name, Text(output.name, output.name))
-        rule.append((label.get(lang), say(output.expr)))
-    rule += [("措施" if zh else "measure", measure.text.get(lang)
-              + (f"（{say(measure.condition)}）" if measure.condition is not None else ""))
-             for measure in provision.measures]
-    rule.append(("可能的结论" if zh else "outcomes",
-                 "、".join(LABELS[status].get(lang) for status in _reachable(provision))))
+        title = output.label or OUTPUT_LABELS.get(output.name, Text(output.name, output.name))
+        rule.append((title.get(lang), say(output.expr)))
+    rule += [
+        (
+            "措施" if zh else "measure",
+            measure.text.get(lang) + (f"（{say(measure.condition)}）" if measure.condition is not None else ""),
+        )
+        for measure in provision.measures
+    ]
+    rule.append(
+        ("可能的结论" if zh else "outcomes", "、".join(LABELS[status].get(lang) for status in _reachable(provision)))
+    )
     parts.append(terminal_text(Table("规则" if zh else "Rule", ("", ""), tuple(rule)), width))
     parts += [terminal_text(_table(table, provision, names, words, lang), width) for table in tables]
     figures = _figures(provision)
@@ -137,7 +175,9 @@ def _fact_row(field: Field, lang: Lang) -> tuple[str, str, str, str]:
 
 
 def _reachable(provision: Provision) -> list[str]:
-    written = {node.value for node in walk(provision.status) if isinstance(node, Literal) and isinstance(node.value, str)}
+    written = {
+        node.value for node in walk(provision.status) if isinstance(node, Literal) and isinstance(node.value, str)
+    }
     return [status for status in STATUSES[provision.kind] if status in written]
 
 
@@ -164,7 +204,11 @@ def _figures(provision: Provision) -> list[str]:
     exprs = [provision.status, *(output.expr for output in provision.outputs), *(let.expr for let in provision.lets)]
     for expr in exprs:
         for node in walk(expr):
-            if isinstance(node, Literal) and node.value not in (None, 0, 1, True, False) and not isinstance(node.value, str):
+            if (
+                isinstance(node, Literal)
+                and node.value not in (None, 0, 1, True, False)
+                and not isinstance(node.value, str)
+            ):
                 found.setdefault(show(node))
     return list(found)[:40]
 
@@ -173,8 +217,14 @@ def _readings(provision: Provision, lang: Lang) -> Table:
     zh = lang == "zh"
     rows: list[tuple[str, str, str, str]] = []
     for reading in provision.readings:
-        rows.append((reading.id, reading.point.get(lang),
-                     f"1 {reading.chosen.get(lang)}{'（本包所取）' if zh else ' (chosen)'}", reading.why.get(lang)))
+        rows.append(
+            (
+                reading.id,
+                reading.point.get(lang),
+                f"1 {reading.chosen.get(lang)}{'（本包所取）' if zh else ' (chosen)'}",
+                reading.why.get(lang),
+            )
+        )
         for number, other in enumerate(reading.alternatives, 2):
             computed = other.variant is not None
             mark = "" if computed else ("（不计算）" if zh else " (not computed)")
@@ -185,34 +235,66 @@ def _readings(provision: Provision, lang: Lang) -> Table:
 
 def provision_data(provision: Provision) -> dict[str, Any]:
     """The provision as plain data."""
+
     def words(text: Text | None) -> dict[str, str] | None:
         return None if text is None else {"zh": text.zh, "en": text.en}
 
     return {
-        "id": provision.id, "kind": provision.kind.value, "label": words(provision.label),
+        "id": provision.id,
+        "kind": provision.kind.value,
+        "label": words(provision.label),
         "summary": words(provision.summary),
-        "citation": {"document": provision.citation.document, "plan": provision.citation.plan,
-                     "path": provision.citation.path, "also_at": list(provision.citation.also_at)},
+        "citation": {
+            "document": provision.citation.document,
+            "plan": provision.citation.plan,
+            "path": provision.citation.path,
+            "also_at": list(provision.citation.also_at),
+        },
         "in_force": [day.isoformat() if day else None for day in provision.in_force],
-        "facts": [{"name": field.name, "type": field.type.kind.value, "unit": field.unit, "required": field.required,
-                   "label": words(field.label),
-                   "values": [{"value": choice.value, "label": words(choice.label)} for choice in field.choices]}
-                  for field in provision.facts.values()],
+        "facts": [
+            {
+                "name": field.name,
+                "type": field.type.kind.value,
+                "unit": field.unit,
+                "required": field.required,
+                "label": words(field.label),
+                "values": [{"value": choice.value, "label": words(choice.label)} for choice in field.choices],
+            }
+            for field in provision.facts.values()
+        ],
         "let": {let.name: show(let.expr) for let in provision.lets if let.table is None},
         "tables": [
-            {"hit": table.hit, "on": [show(column) for column in table.columns], "gives": list(table.outputs),
-             "rows": [list(row.texts) for row in table.rows]}
-            for table in {id(let.table): let.table for let in provision.lets if let.table is not None}.values()],
+            {
+                "hit": table.hit,
+                "on": [show(column) for column in table.columns],
+                "gives": list(table.outputs),
+                "rows": [list(row.texts) for row in table.rows],
+            }
+            for table in {id(let.table): let.table for let in provision.lets if let.table is not None}.values()
+        ],
         "applies": show(provision.applies) if provision.applies is not None else None,
         "requires": [show(requirement.condition) for requirement in provision.requirements],
         "status": show(provision.status),
-        "outputs": [{"name": output.name, "expression": show(output.expr),
-                     "with": sorted(output.statuses) if output.statuses is not None else None}
-                    for output in provision.outputs],
+        "outputs": [
+            {
+                "name": output.name,
+                "expression": show(output.expr),
+                "with": sorted(output.statuses) if output.statuses is not None else None,
+            }
+            for output in provision.outputs
+        ],
         "measures": [words(measure.text) for measure in provision.measures],
         "readings": [
-            {"id": reading.id, "point": words(reading.point), "chosen": words(reading.chosen), "why": words(reading.why),
-             "others": [{"number": number, "text": words(other.text), "computed": other.variant is not None}
-                        for number, other in enumerate(reading.alternatives, 2)]}
-            for reading in provision.readings],
+            {
+                "id": reading.id,
+                "point": words(reading.point),
+                "chosen": words(reading.chosen),
+                "why": words(reading.why),
+                "others": [
+                    {"number": number, "text": words(other.text), "computed": other.variant is not None}
+                    for number, other in enumerate(reading.alternatives, 2)
+                ],
+            }
+            for reading in provision.readings
+        ],
     }

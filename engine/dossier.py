@@ -18,7 +18,19 @@ from engine.expr import names
 from engine.kinds import UNDETERMINED
 from engine.load import Pack
 from engine.model import (
-    Case, Constant, Dossier, FromAny, FromField, FromOutcome, FromSum, Matter, Provision, RecordType, Row, Source, Text,
+    Case,
+    Constant,
+    Dossier,
+    FromAny,
+    FromField,
+    FromOutcome,
+    FromSum,
+    Matter,
+    Provision,
+    RecordType,
+    Row,
+    Source,
+    Text,
 )  # fmt: skip
 from engine.outcome import Outcome
 from engine.values import Value
@@ -86,8 +98,11 @@ def derive(record: RecordType, row: Row) -> Row:
 
 
 def derive_case(dossier: Dossier, case: Case) -> Case:
-    return Case(case.dossier, derive(dossier.records[case.subject.record], case.subject),
-                tuple(derive(dossier.records[row.record], row) for row in case.related))
+    return Case(
+        case.dossier,
+        derive(dossier.records[case.subject.record], case.subject),
+        tuple(derive(dossier.records[row.record], row) for row in case.related),
+    )
 
 
 def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submitted: Submitted) -> dict[int, Text]:
@@ -101,26 +116,31 @@ def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submi
         for record, name in _own_fields(matter):
             readers.setdefault((record, name), set()).add(number)
     found: dict[int, Text] = {}
-    for number, matter in enumerate(dossier.matters):
+    for number in range(len(dossier.matters)):
         own = [key for key, users in readers.items() if users == {number}]
         asked = [key for key in own if dossier.records[key[0]].fields[key[1]].required]
         if asked and not any(name in submitted.get(record, frozenset()) for record, name in own):
             labels = [dossier.records[record].fields[name].label for record, name in asked]
-            found[number] = Text("没有提交" + "、".join(label.zh for label in labels),
-                                 "not submitted: " + ", ".join(label.get("en") for label in labels))
+            found[number] = Text(
+                "没有提交" + "、".join(label.zh for label in labels),
+                "not submitted: " + ", ".join(label.get("en") for label in labels),
+            )
     for number, matter in enumerate(dossier.matters):
         needed = {source.provision for source in matter.inputs.values() if isinstance(source, FromOutcome)}
         lacking = {other.provision for place, other in enumerate(dossier.matters) if place in found} & needed
         if lacking:
             titles = [provisions[identity].label for identity in sorted(lacking)]
-            found[number] = Text("取决于未评的：" + "、".join(title.zh for title in titles),
-                                 "depends on what was not assessed: " + ", ".join(title.get("en") for title in titles))
+            found[number] = Text(
+                "取决于未评的：" + "、".join(title.zh for title in titles),
+                "depends on what was not assessed: " + ", ".join(title.get("en") for title in titles),
+            )
     return found
 
 
 def _own_fields(matter: Matter) -> list[tuple[str, str]]:
-    found = [(source.record, source.field) for source in matter.inputs.values()
-             if isinstance(source, (FromField, FromSum))]
+    found = [
+        (source.record, source.field) for source in matter.inputs.values() if isinstance(source, (FromField, FromSum))
+    ]
     if matter.when is not None:
         found += [(matter.each, name) for name in sorted(names(matter.when))]
     return list(dict.fromkeys(found))
@@ -134,8 +154,11 @@ def reference_agenda(dossier: Dossier, case: Case, skipped: Mapping[int, Text]) 
             continue
         fields = dossier.records[matter.each].fields
         for place, row in enumerate(case.rows(matter.each)):
-            arises = True if matter.when is None else evaluate(
-                matter.when, Facts({name: row.values.get(name) for name in fields}))
+            arises = (
+                True
+                if matter.when is None
+                else evaluate(matter.when, Facts({name: row.values.get(name) for name in fields}))
+            )
             if isinstance(arises, Unknown):
                 found.append(AgendaEntry(number, place, arises.missing))
             elif arises is True:
@@ -143,9 +166,16 @@ def reference_agenda(dossier: Dossier, case: Case, skipped: Mapping[int, Text]) 
     return found
 
 
-def assess_dossier(pack: Pack, dossier: Dossier, case: Case, agenda: Sequence[AgendaEntry], as_of: date | None = None,
-                   skipped: Mapping[int, Text] | None = None, explained: bool = True,
-                   readings: Mapping[str, Mapping[str, int]] | None = None) -> DossierOutcome:
+def assess_dossier(
+    pack: Pack,
+    dossier: Dossier,
+    case: Case,
+    agenda: Sequence[AgendaEntry],
+    as_of: date | None = None,
+    skipped: Mapping[int, Text] | None = None,
+    explained: bool = True,
+    readings: Mapping[str, Mapping[str, int]] | None = None,
+) -> DossierOutcome:
     """Every matter on the agenda assessed, exclusivity and total applied; `case` as from `derive_case`."""
     record = dossier.records[dossier.subject]
     name = case.subject.values.get(record.key or "")
@@ -156,9 +186,17 @@ def assess_dossier(pack: Pack, dossier: Dossier, case: Case, agenda: Sequence[Ag
         row = case.rows(matter.each)[entry.row]
         provision = choose_reading(pack.provision(matter.provision), (readings or {}).get(matter.provision))
         if entry.open_facts:
-            outcome = Outcome(matter.provision, UNDETERMINED, missing=tuple(sorted(entry.open_facts)),
-                              citation=provision.citation, summary=provision.summary, as_of=as_of, pack=pack.id,
-                              pack_version=pack.version, pack_digest=pack.digest)
+            outcome = Outcome(
+                matter.provision,
+                UNDETERMINED,
+                missing=tuple(sorted(entry.open_facts)),
+                citation=provision.citation,
+                summary=provision.summary,
+                as_of=as_of,
+                pack=pack.id,
+                pack_version=pack.version,
+                pack_digest=pack.digest,
+            )
         else:
             values, waiting = matter_inputs(case, matter, row, items)
             outcome = assess_case(pack, provision, values, as_of, explained=explained)
@@ -172,9 +210,15 @@ def assess_dossier(pack: Pack, dossier: Dossier, case: Case, agenda: Sequence[Ag
     items = _contain(items)
     known = sum(item.paid for item in items if item.paid is not None)
     total = None if any(item.paid is None for item in items) else known
-    return DossierOutcome(dossier.id, subject, tuple(items), total, known,
-                          tuple((dossier.matters[number].provision, text) for number, text in (skipped or {}).items()),
-                          case)
+    return DossierOutcome(
+        dossier.id,
+        subject,
+        tuple(items),
+        total,
+        known,
+        tuple((dossier.matters[number].provision, text) for number, text in (skipped or {}).items()),
+        case,
+    )
 
 
 def _row_name(dossier: Dossier, matter: Matter, row: Row, subject: str) -> str:
@@ -194,8 +238,9 @@ def _own_amount(outcome: Outcome) -> int | None:
     return amount
 
 
-def matter_inputs(case: Case, matter: Matter, row: Row,
-                  done: Sequence[Item]) -> tuple[dict[str, Value | None], dict[str, tuple[str, ...]]]:
+def matter_inputs(
+    case: Case, matter: Matter, row: Row, done: Sequence[Item]
+) -> tuple[dict[str, Value | None], dict[str, tuple[str, ...]]]:
     """The provision's facts for a row, and for those taken from another outcome what that one waits for."""
     values: dict[str, Value | None] = {}
     waiting: dict[str, tuple[str, ...]] = {}

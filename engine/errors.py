@@ -88,8 +88,9 @@ class Problem:
             "place": str(self.location),
             "message": {"zh": self.message("zh"), "en": self.message("en")},
             "help": {"zh": self.help("zh"), "en": self.help("en")},
-            "fields": {key: value if isinstance(value, (int, str, bool)) else str(value)
-                       for key, value in self.fields.items()},
+            "fields": {
+                key: value if isinstance(value, (int, str, bool)) else str(value) for key, value in self.fields.items()
+            },
         }
 
 
@@ -148,97 +149,163 @@ register(
     {
         # expressions
         "expression-too-long": Wording(
-            "表达式有 {length} 个字符，最多 {limit} 个", "the expression has {length} characters, at most {limit} are allowed",
-            "拆成几个 let 再组合", "split it into several `let` definitions"),
+            "表达式有 {length} 个字符，最多 {limit} 个",
+            "the expression has {length} characters, at most {limit} are allowed",
+            "拆成几个 let 再组合",
+            "split it into several `let` definitions",
+        ),
         "expression-too-deep": Wording(
-            "表达式嵌套超过 {limit} 层", "the expression is nested more than {limit} levels deep",
-            "拆成几个 let 再组合", "split it into several `let` definitions"),
+            "表达式嵌套超过 {limit} 层",
+            "the expression is nested more than {limit} levels deep",
+            "拆成几个 let 再组合",
+            "split it into several `let` definitions",
+        ),
         "expression-syntax": Wording(
-            "表达式无法解析：{reason}", "the expression cannot be parsed: {reason}",
-            "写法见 docs/language.md", "docs/language.md shows the forms"),
+            "表达式无法解析：{reason}",
+            "the expression cannot be parsed: {reason}",
+            "写法见 docs/language.md",
+            "docs/language.md shows the forms",
+        ),
         "expression-not-allowed": Wording(
-            "规则语言不允许 {what}", "{what} is not part of the rule language",
-            "允许的写法：{allowed}", "allowed: {allowed}"),
+            "规则语言不允许 {what}",
+            "{what} is not part of the rule language",
+            "允许的写法：{allowed}",
+            "allowed: {allowed}",
+        ),
         "unknown-name": Wording(
-            "`{name}` 既不是事实、参数，也不是 let 定义", "`{name}` is neither a fact, a parameter nor a `let`",
-            "可用的名称：{known}", "known names: {known}"),
+            "`{name}` 既不是事实、参数，也不是 let 定义",
+            "`{name}` is neither a fact, a parameter nor a `let`",
+            "可用的名称：{known}",
+            "known names: {known}",
+        ),
         "unknown-function": Wording(
-            "没有函数 `{name}`", "there is no function `{name}`", "可用的函数：{known}", "functions: {known}"),
+            "没有函数 `{name}`", "there is no function `{name}`", "可用的函数：{known}", "functions: {known}"
+        ),
         "wrong-arguments": Wording(
-            "`{name}` 需要 {expected}，给出的是 {found}", "`{name}` takes {expected}, got {found}"),
+            "`{name}` 需要 {expected}，给出的是 {found}", "`{name}` takes {expected}, got {found}"
+        ),
         "unknown-enum-value": Wording(
-            "`{value}` 不是该枚举的取值", "`{value}` is not a value of this enumeration",
-            "取值：{known}", "values: {known}"),
+            "`{value}` 不是该枚举的取值",
+            "`{value}` is not a value of this enumeration",
+            "取值：{known}",
+            "values: {known}",
+        ),
         "type-mismatch": Wording(
-            "{operation}：左边是 {left}，右边是 {right}", "{operation}: the left side is {left}, the right side is {right}",
-            "{hint}", "{hint}"),
+            "{operation}：左边是 {left}，右边是 {right}",
+            "{operation}: the left side is {left}, the right side is {right}",
+            "{hint}",
+            "{hint}",
+        ),
         "wrong-type": Wording(
-            "{what} 应为 {expected}，这里是 {found}", "{what} must be {expected}, this is {found}",
-            "{hint}", "{hint}"),
+            "{what} 应为 {expected}，这里是 {found}", "{what} must be {expected}, this is {found}", "{hint}", "{hint}"
+        ),
         "divisor-may-be-negative": Wording(
-            "除数 `{expression}` 可能为负（{low}）", "the divisor `{expression}` may be negative ({low})",
-            "给相关事实写上 min", "declare a `min` for the facts it reads"),
+            "除数 `{expression}` 可能为负（{low}）",
+            "the divisor `{expression}` may be negative ({low})",
+            "给相关事实写上 min",
+            "declare a `min` for the facts it reads",
+        ),
         "too-wide": Wording(
             "`{expression}` 的取值范围 {low}..{high} 超出 {bits} 位整数",
             "`{expression}` ranges over {low}..{high}, beyond {bits} bit integers",
-            "收紧相关事实的 min/max，或改写表达式", "tighten the bounds of the facts it reads, or rewrite it"),
+            "收紧相关事实的 min/max，或改写表达式",
+            "tighten the bounds of the facts it reads, or rewrite it",
+        ),
         # packs
         "yaml-syntax": Wording("YAML 无法解析：{reason}", "the YAML cannot be parsed: {reason}"),
-        "yaml-too-large": Wording("文件有 {size} 字节，最多 {limit}", "the file has {size} bytes, at most {limit} are read"),
+        "yaml-too-large": Wording(
+            "文件有 {size} 字节，最多 {limit}", "the file has {size} bytes, at most {limit} are read"
+        ),
         "yaml-too-deep": Wording("嵌套超过 {limit} 层", "nested more than {limit} levels deep"),
         "yaml-alias": Wording(
-            "不接受锚点和别名（`&{name}`、`*{name}`）", "anchors and aliases (`&{name}`, `*{name}`) are not accepted",
-            "把内容写两遍", "write the content out"),
+            "不接受锚点和别名（`&{name}`、`*{name}`）",
+            "anchors and aliases (`&{name}`, `*{name}`) are not accepted",
+            "把内容写两遍",
+            "write the content out",
+        ),
         "yaml-tag": Wording("不接受标签 `{tag}`", "the tag `{tag}` is not accepted", "写普通文字", "write plain text"),
         "not-utf8": Wording(
-            "文件不是 UTF-8 编码（第 {offset} 字节）", "the file is not UTF-8 (byte {offset})",
-            "另存为 UTF-8", "save it as UTF-8"),
+            "文件不是 UTF-8 编码（第 {offset} 字节）",
+            "the file is not UTF-8 (byte {offset})",
+            "另存为 UTF-8",
+            "save it as UTF-8",
+        ),
         "duplicate-key": Wording(
-            "键 `{key}` 写了两次，前一次在第 {first} 行", "the key `{key}` is given twice, first on line {first}",
-            "删去一个", "remove one"),
+            "键 `{key}` 写了两次，前一次在第 {first} 行",
+            "the key `{key}` is given twice, first on line {first}",
+            "删去一个",
+            "remove one",
+        ),
         "unknown-key": Wording(
-            "`{key}` 不是 {where} 的键", "`{key}` is not a key of {where}", "可用的键：{known}", "keys: {known}"),
+            "`{key}` 不是 {where} 的键", "`{key}` is not a key of {where}", "可用的键：{known}", "keys: {known}"
+        ),
         "missing-key": Wording("{where} 缺少 `{key}`", "{where} lacks `{key}`"),
         "wrong-shape": Wording("{what} 应为{expected}", "{what} must be {expected_en}"),
         "bad-value": Wording("`{value}` 不是{expected}", "`{value}` is not {expected_en}"),
         "duplicate-id": Wording("`{id}` 定义了两次，前一次在 {first}", "`{id}` is defined twice, first at {first}"),
         "unknown-pack": Wording(
-            "没有规则包 `{name}`", "there is no rule pack `{name}`", "现有：{known}", "there are: {known}"),
-        "unknown-provision": Wording(
-            "规则包里没有条款 `{id}`", "the pack has no provision `{id}`"),
-        "unknown-record": Wording("没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"),
+            "没有规则包 `{name}`", "there is no rule pack `{name}`", "现有：{known}", "there are: {known}"
+        ),
+        "unknown-provision": Wording("规则包里没有条款 `{id}`", "the pack has no provision `{id}`"),
+        "unknown-record": Wording(
+            "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
+        ),
         "unreadable-file": Wording("读不了 {path}：{reason}", "{path} cannot be read: {reason}"),
         # tables
         "table-overlap": Wording(
             "命中策略 {policy} 不允许的重叠：第 {first} 行与第 {second} 行同时命中 {case}",
             "hit policy {policy} forbids that rows {first} and {second} both match {case}",
-            "改写边界，或把命中策略改为 first", "change a bound, or use the hit policy first"),
+            "改写边界，或把命中策略改为 first",
+            "change a bound, or use the hit policy first",
+        ),
         "table-gap": Wording(
-            "没有一行命中 {case}", "no row matches {case}",
-            "补一行，或写 default", "add a row, or give a default"),
+            "没有一行命中 {case}", "no row matches {case}", "补一行，或写 default", "add a row, or give a default"
+        ),
         "table-row-shape": Wording("第 {row} 行缺少 `{column}`", "row {row} lacks `{column}`"),
         "table-row-unreachable": Wording(
-            "第 {row} 行永远不会命中", "row {row} can never match", "删去该行或改写前面的行", "remove it, or change a row above"),
+            "第 {row} 行永远不会命中",
+            "row {row} can never match",
+            "删去该行或改写前面的行",
+            "remove it, or change a row above",
+        ),
         "table-too-large": Wording(
-            "表太大，无法在加载时检查（{cases} 种组合）", "the table is too large to check when it loads ({cases} combinations)",
-            "拆成两张表", "split it in two"),
+            "表太大，无法在加载时检查（{cases} 种组合）",
+            "the table is too large to check when it loads ({cases} combinations)",
+            "拆成两张表",
+            "split it in two",
+        ),
         # facts given to a provision
         "unknown-fact": Wording(
-            "条款 {provision} 没有事实 `{name}`", "provision {provision} has no fact `{name}`",
-            "它的事实：{known}", "its facts: {known}"),
+            "条款 {provision} 没有事实 `{name}`",
+            "provision {provision} has no fact `{name}`",
+            "它的事实：{known}",
+            "its facts: {known}",
+        ),
         "bad-fact": Wording("事实 `{name}`：{reason_zh}", "fact `{name}`: {reason_en}"),
-        "bad-as-of": Wording("基准日 `{value}` 不是日期", "the assessment date `{value}` is not a date",
-                             "写成 2019-12-31", "write it as 2019-12-31"),
+        "bad-as-of": Wording(
+            "基准日 `{value}` 不是日期",
+            "the assessment date `{value}` is not a date",
+            "写成 2019-12-31",
+            "write it as 2019-12-31",
+        ),
         # evaluation
         "calendar-gap": Wording(
-            "{date} 超出已公布的放假安排（{first}—{last}）", "{date} lies outside the published holiday notices ({first} to {last})",
-            "等国务院公布该年放假通知后更新 chinesecalendar", "update chinesecalendar once the notice for that year is published"),
+            "{date} 超出已公布的放假安排（{first}—{last}）",
+            "{date} lies outside the published holiday notices ({first} to {last})",
+            "等国务院公布该年放假通知后更新 chinesecalendar",
+            "update chinesecalendar once the notice for that year is published",
+        ),
         "evaluators-disagree": Wording(
             "两个求值器结论不一致：条款 {provision}，{left_name} 得 {left}，{right_name} 得 {right}",
             "two evaluators disagree on {provision}: {left_name} says {left}, {right_name} says {right}",
-            "请勿使用此结果，并保留该案例", "do not use this result, and keep the case"),
+            "请勿使用此结果，并保留该案例",
+            "do not use this result, and keep the case",
+        ),
         "unknown-reading": Wording(
-            "条款 {provision} 没有读法 `{reading}`", "provision {provision} has no reading `{reading}`",
-            "现有：{known}", "there are: {known}"),
+            "条款 {provision} 没有读法 `{reading}`",
+            "provision {provision} has no reading `{reading}`",
+            "现有：{known}",
+            "there are: {known}",
+        ),
     }
 )

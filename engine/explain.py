@@ -140,13 +140,20 @@ def _reason(trace: Trace, outcome: Outcome, words: Wording) -> str:
             if not tests:
                 return read
             return f"{read}（{tests}）" if zh else f"{read} ({tests})"
-    choices = [f"{step.label.get(words.lang)} {words.value(step.value, step.type)}" for step in trace.steps
-               if step.kind == "let" and isinstance(step.expr, IfElse) and step.value]
+    choices = [
+        f"{step.label.get(words.lang)} {words.value(step.value, step.type)}"
+        for step in trace.steps
+        if step.kind == "let" and isinstance(step.expr, IfElse) and step.value
+    ]
     if choices:
         return ("、" if zh else ", ").join(choices)
     if words.provision.kind is ProvisionKind.SANCTION:
-        read_facts = [f"{operand.label.get(words.lang)} {words.operand(operand)}" for step in turning
-                      for operand in step.operands if operand.name in words.provision.facts]
+        read_facts = [
+            f"{operand.label.get(words.lang)} {words.operand(operand)}"
+            for step in turning
+            for operand in step.operands
+            if operand.name in words.provision.facts
+        ]
         if read_facts:
             return ("，" if zh else ", ").join(read_facts)
         if outcome.status == "not_triggered":
@@ -170,25 +177,34 @@ def explain(outcome: Outcome, provision: Provision, lang: Lang = "zh") -> list[s
     lines.append(f"依据：{outcome.citation}。{summary}" if zh else f"Clause: {outcome.citation}. {summary}")
     trace: Trace | None = outcome.trace
     if trace is not None:
-        given = [f"{step.label.get(lang)}：{words.value(step.value, step.type, provision.facts.get(step.name))}"
-                 if zh else f"{step.label.get(lang)}: {words.value(step.value, step.type, provision.facts.get(step.name))}"
-                 for step in trace.steps if step.kind == "fact" and step.value is not None]
+        given = [
+            f"{step.label.get(lang)}：{words.value(step.value, step.type, provision.facts.get(step.name))}"
+            if zh
+            else f"{step.label.get(lang)}: {words.value(step.value, step.type, provision.facts.get(step.name))}"
+            for step in trace.steps
+            if step.kind == "fact" and step.value is not None
+        ]
         if given:
             lines.append(("事实：" + "；".join(given) + "。") if zh else "Facts: " + "; ".join(given) + ".")
         lines += _numbered([text for step in trace.steps if (text := _sentence(step, words))])
     if outcome.status == UNDETERMINED:
         labels = missing_labels(outcome, provision, lang)
         if labels:
-            lines.append(f"还缺：{'、'.join(labels)}。补齐后即可判定。" if zh
-                         else f"Missing: {', '.join(labels)}. With these the outcome can be decided.")
+            lines.append(
+                f"还缺：{'、'.join(labels)}。补齐后即可判定。"
+                if zh
+                else f"Missing: {', '.join(labels)}. With these the outcome can be decided."
+            )
         lines += [f"无法计算：{reason.zh}" if zh else f"Cannot be computed: {reason.en}" for reason in outcome.reasons]
     for other in outcome.readings:
         result = _short(other.outcome, Wording(other.variant, lang))
         lines.append(
-            f"另一读法：{other.point.zh}——本结果取“{other.chosen.zh}”（{other.why.zh}）；若取“{other.other.zh}”，则为 {result}。"
-            if zh else
-            f"Another reading: {other.point.get('en')} - this outcome takes '{other.chosen.get('en')}' "
-            f"({other.why.get('en')}); under '{other.other.get('en')}' it would be {result}.")
+            f"另一读法：{other.point.zh}——本结果取“{other.chosen.zh}”（{other.why.zh}）；"
+            f"若取“{other.other.zh}”，则为 {result}。"
+            if zh
+            else f"Another reading: {other.point.get('en')} - this outcome takes '{other.chosen.get('en')}' "
+            f"({other.why.get('en')}); under '{other.other.get('en')}' it would be {result}."
+        )
     lines += [("注意：" if zh else "Note: ") + notice.get(lang) for notice in (*outcome.notices, *provision.notes)]
     return lines
 
@@ -238,11 +254,17 @@ def _sentence(step: Step, words: Wording) -> str:
     zh = words.lang == "zh"
     match step.kind:
         case "parameter":
-            return f"{step.label.get(words.lang)}：{words.value(step.value, step.type)}" if zh else \
-                f"{step.label.get(words.lang)}: {words.value(step.value, step.type)}"
+            return (
+                f"{step.label.get(words.lang)}：{words.value(step.value, step.type)}"
+                if zh
+                else f"{step.label.get(words.lang)}: {words.value(step.value, step.type)}"
+            )
         case "applies" | "requirement":
-            verdict = {True: "满足" if zh else "holds", False: "不满足" if zh else "does not hold",
-                       None: "尚不能判断" if zh else "cannot be decided yet"}[_truth(step.value)]
+            verdict = {
+                True: "满足" if zh else "holds",
+                False: "不满足" if zh else "does not hold",
+                None: "尚不能判断" if zh else "cannot be decided yet",
+            }[_truth(step.value)]
             name = "适用条件" if step.kind == "applies" else _CONDITION_WORDS.get(words.provision.kind, "条件")
             text = _condition(step, words)
             return f"{name}“{text}”：{verdict}" if zh else f"Condition '{text}': {verdict}"
@@ -251,8 +273,9 @@ def _sentence(step: Step, words: Wording) -> str:
         case "table":
             if step.row is None:
                 return ""
-            read = ("，" if zh else ", ").join(f"{operand.label.get(words.lang)} {words.operand(operand)}"
-                                              for operand in step.operands)
+            read = ("，" if zh else ", ").join(
+                f"{operand.label.get(words.lang)} {words.operand(operand)}" for operand in step.operands
+            )
             tests = " | ".join(_telling_tests(step))
             result = words.value(step.value, step.type)
             if zh:
@@ -264,8 +287,11 @@ def _sentence(step: Step, words: Wording) -> str:
 def _telling_tests(step: Step) -> list[str]:
     """The row's tests on amounts, ratios and dates; a choice says no more than its own value."""
     tests = step.row_texts[: len(step.operands)]
-    return [text for text, operand in zip(tests, step.operands, strict=False)
-            if operand.type.kind not in (Kind.ENUM, Kind.BOOLEAN, Kind.TEXT)]
+    return [
+        text
+        for text, operand in zip(tests, step.operands, strict=False)
+        if operand.type.kind not in (Kind.ENUM, Kind.BOOLEAN, Kind.TEXT)
+    ]
 
 
 def _truth(value: Value | None) -> bool | None:
@@ -293,7 +319,9 @@ def _equation(step: Step, words: Wording) -> str:
     if step.exact is not None and step.type.kind is Kind.MONEY and not isinstance(step.exact, (str, date)):
         exact = money_text(step.exact) + ("元" if words.lang == "zh" else " yuan")
         rounded = "四舍五入到分为" if words.lang == "zh" else "half up to the fen"
-        return " = ".join([*parts, exact]) + (f"，{rounded} {result}" if words.lang == "zh" else f", {rounded} {result}")
+        return " = ".join([*parts, exact]) + (
+            f"，{rounded} {result}" if words.lang == "zh" else f", {rounded} {result}"
+        )
     return " = ".join([*parts, result])
 
 

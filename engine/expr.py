@@ -144,8 +144,11 @@ def always(value: bool) -> Literal:
 
 def conjunction(parts: list[Expr]) -> Expr:
     """All of the conditions; true where there are none."""
-    flat = [inner for part in parts
-            for inner in (part.operands if isinstance(part, Logic) and part.op == "and" else (part,))]
+    flat = [
+        inner
+        for part in parts
+        for inner in (part.operands if isinstance(part, Logic) and part.op == "and" else (part,))
+    ]
     if not flat:
         return always(True)
     return flat[0] if len(flat) == 1 else Logic("and", tuple(flat), at=flat[0].at)
@@ -203,7 +206,7 @@ def literal_text(literal: Literal) -> str:
                 return decimal_text(yuan / scale) + word
         return decimal_text(yuan) + "元"
     if literal.type.kind is Kind.RATIO and not hasattr(value, "year"):
-        return percent_text(value) + "%"  # type: ignore[arg-type]
+        return percent_text(value) + "%"
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return decimal_text(value)

@@ -53,7 +53,9 @@ LABELS: dict[str, Text] = {
     UNDETERMINED: Text("无法判定", "undetermined"),
 }
 
-ADVERSE = frozenset(("breach", "triggered", "triggered_discretionary", "late", "overdue", "missed", "exceeds_general_limit"))
+ADVERSE = frozenset(
+    ("breach", "triggered", "triggered_discretionary", "late", "overdue", "missed", "exceeds_general_limit")
+)
 """Statuses that mean something was breached, cut or missed."""
 
 
@@ -101,7 +103,10 @@ def _negate(condition: Expr) -> Expr:
 
 
 def entitlement(
-    applies: Expr | None, requirements: Sequence[Expr], exceptions: Sequence[Branch], amount: Expr | None,
+    applies: Expr | None,
+    requirements: Sequence[Expr],
+    exceptions: Sequence[Branch],
+    amount: Expr | None,
     unspecified: bool,
 ) -> tuple[Expr, list[Output]]:
     """Requirements first; then the exceptions in order; then the grant."""
@@ -121,20 +126,29 @@ def entitlement(
 
 
 def sanction(
-    applies: Expr | None, triggers: Expr, exceptions: Sequence[Branch], rate: Expr | None, amount: Expr | None,
+    applies: Expr | None,
+    triggers: Expr,
+    exceptions: Sequence[Branch],
+    rate: Expr | None,
+    amount: Expr | None,
     amount_max: Expr | None,
 ) -> tuple[Expr, list[Output]]:
     kind = ProvisionKind.SANCTION
     yes = "triggered_discretionary" if amount_max is not None else "triggered"
-    status = status_expression(kind, [*not_applicable(applies), *exceptions],
-                               choose(kind, triggers, yes, "not_triggered"))
+    status = status_expression(
+        kind, [*not_applicable(applies), *exceptions], choose(kind, triggers, yes, "not_triggered")
+    )
     outputs = [output for branch in exceptions for output in branch.outputs]
     if rate is not None:
-        outputs += [Output("rate", rate, frozenset((yes,))),
-                    Output("rate", Literal(0, RATIO), frozenset(("not_triggered",)))]
+        outputs += [
+            Output("rate", rate, frozenset((yes,))),
+            Output("rate", Literal(0, RATIO), frozenset(("not_triggered",))),
+        ]
     if amount is not None:
-        outputs += [Output("amount", amount, frozenset((yes,))),
-                    Output("amount", Literal(0, MONEY), frozenset(("not_triggered",)))]
+        outputs += [
+            Output("amount", amount, frozenset((yes,))),
+            Output("amount", Literal(0, MONEY), frozenset(("not_triggered",))),
+        ]
     if amount_max is not None:
         outputs.append(Output("amount_max", amount_max, frozenset((yes,))))
     return status, outputs

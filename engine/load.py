@@ -33,7 +33,20 @@ if TYPE_CHECKING:
 RULES = Path(__file__).resolve().parent.parent / "rules"
 """The packs that come with Hegui."""
 
-PACK_KEYS = ("id", "label", "version", "issuer", "document", "title", "in_force", "reference_date", "plans", "deadline", "target", "periods")
+PACK_KEYS = (
+    "id",
+    "label",
+    "version",
+    "issuer",
+    "document",
+    "title",
+    "in_force",
+    "reference_date",
+    "plans",
+    "deadline",
+    "target",
+    "periods",
+)
 _ID_LINE = re.compile(r"^- +(?:\{ *)?id: *([^\s,}]+)", re.MULTILINE)
 
 
@@ -56,23 +69,31 @@ class Pack:
         self.title: Text = header.words("title")
         self.issuer = header.text("issuer")
         self.document = header.text("document")
-        in_force = Reader(found, "in_force", self.problems, ("from", "to")) if isinstance(
-            found := header.node.get("in_force"), Mapping) else None
-        self.in_force = (in_force.date("from"), in_force.date("to")) if in_force else (None, None)
-        self.reference_date: date | None = header.date("reference_date")
+        in_force = (
+            Reader(found, "in_force", self.problems, ("from", "to"))
+            if isinstance(found := header.node.get("in_force"), Mapping)
+            else None
+        )
+        self.in_force = (in_force.day("from"), in_force.day("to")) if in_force else (None, None)
+        self.reference_date: date | None = header.day("reference_date")
         self.plans = {key.text: header.scalar(value) for key, value in header.mapping("plans")}
         self.deadline = DeadlineFacts(**self._fact_names(header, "deadline", ("done", "done_on", "as_of")))
         self.target = TargetFacts(
-            **self._fact_names(header, "target", ("indicator", "area", "period", "actual", "as_of")))
-        self.periods = {key.text: day for key, value in header.mapping("periods")
-                        if (day := header.as_date(value)) is not None}
+            **self._fact_names(header, "target", ("indicator", "area", "period", "actual", "as_of"))
+        )
+        self.periods = {
+            key.text: day for key, value in header.mapping("periods") if (day := header.as_date(value)) is not None
+        }
         self.fields: dict[str, Field] = {
-            key.text: read_field(key.text, value, self.problems) for key, value in self._entries("facts")}
+            key.text: read_field(key.text, value, self.problems) for key, value in self._entries("facts")
+        }
         self.parameters: dict[str, Parameter] = {
-            key.text: read_parameter(key.text, value, self.problems) for key, value in self._entries("parameters")}
+            key.text: read_parameter(key.text, value, self.problems) for key, value in self._entries("parameters")
+        }
         self._raise()
-        self._context = PackContext(self.document, self.plans, self.fields, self.parameters, self.deadline,
-                                    self.target, self.periods)
+        self._context = PackContext(
+            self.document, self.plans, self.fields, self.parameters, self.deadline, self.target, self.periods
+        )
         self._files = self._index()
         self._provisions: dict[str, Provision] = {}
         self._dossiers: dict[str, Dossier] | None = None
@@ -99,8 +120,9 @@ class Pack:
         for path in files:
             for key, value in self._mapping(path) if path.exists() else ():
                 if key.text in found:
-                    self.problems.append(Problem("duplicate-id", key.at, {
-                        "id": key.text, "first": str(found[key.text][0].at)}))
+                    self.problems.append(
+                        Problem("duplicate-id", key.at, {"id": key.text, "first": str(found[key.text][0].at)})
+                    )
                 found.setdefault(key.text, (key, value))
         return list(found.values())
 
@@ -108,8 +130,9 @@ class Pack:
         name = path.name
         node = read_yaml(path, self._shown(path))
         if not isinstance(node, Mapping):
-            raise PackError(Problem("wrong-shape", node.at,
-                                    {"what": name, "expected": "键值表", "expected_en": "a mapping"}))
+            raise PackError(
+                Problem("wrong-shape", node.at, {"what": name, "expected": "键值表", "expected_en": "a mapping"})
+            )
         return node
 
     def _index(self) -> dict[str, Path]:
@@ -123,8 +146,13 @@ class Pack:
             for match in _ID_LINE.finditer(text):
                 if match[1] in found:
                     line = text[: match.start()].count("\n") + 1
-                    raise PackError(Problem("duplicate-id", Location(self._shown(path), line),
-                                            {"id": match[1], "first": self._shown(found[match[1]])}))
+                    raise PackError(
+                        Problem(
+                            "duplicate-id",
+                            Location(self._shown(path), line),
+                            {"id": match[1], "first": self._shown(found[match[1]])},
+                        )
+                    )
                 found[match[1]] = path
         return found
 
@@ -163,8 +191,11 @@ class Pack:
         if identity not in self._provisions:
             path = self._files.get(identity)
             if path is None or path in self._read:
-                raise PackError(Problem("unknown-provision", fields={
-                    "id": identity, "suggestion": nearest(identity, self._files) or ""}))
+                raise PackError(
+                    Problem(
+                        "unknown-provision", fields={"id": identity, "suggestion": nearest(identity, self._files) or ""}
+                    )
+                )
             self._load(path)
             self._raise()
         return self._provisions[identity]
@@ -173,8 +204,14 @@ class Pack:
         """One provision, or None where the pack has none of that id."""
         return self.provision(identity) if identity in self._files else None
 
-    def evaluate(self, identity: str, inputs: MappingType[str, Any], as_of: date | str | None = None,
-                 readings: MappingType[str, int] | None = None, subject: str = "") -> Outcome:
+    def evaluate(
+        self,
+        identity: str,
+        inputs: MappingType[str, Any],
+        as_of: date | str | None = None,
+        readings: MappingType[str, int] | None = None,
+        subject: str = "",
+    ) -> Outcome:
         """What a provision comes to for raw inputs; see `assessing.evaluate_provision`."""
         from engine.assessing import evaluate_provision
 
@@ -236,5 +273,9 @@ def load_pack(name: str | Path = "chuxiong_2019") -> Pack:
     for folder in (Path(name), RULES / str(name)):
         if (folder / "pack.yaml").is_file():
             return Pack(folder)
-    raise PackError(Problem("unknown-pack", fields={
-        "name": str(name), "known": pack_names(), "suggestion": nearest(str(name), pack_names()) or ""}))
+    raise PackError(
+        Problem(
+            "unknown-pack",
+            fields={"name": str(name), "known": pack_names(), "suggestion": nearest(str(name), pack_names()) or ""},
+        )
+    )

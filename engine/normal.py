@@ -212,8 +212,9 @@ def lower_condition(condition: Expr, fields: Mapping[str, Field]) -> Condition:
 
 
 class _Lowering:
-    def __init__(self, fields: Mapping[str, Field], parameters: Mapping[str, Value | None], lets: Sequence[Let],
-                 bits: int) -> None:
+    def __init__(
+        self, fields: Mapping[str, Field], parameters: Mapping[str, Value | None], lets: Sequence[Let], bits: int
+    ) -> None:
         self.fields, self.parameters, self.limit, self.bits = fields, parameters, 2 ** (bits - 1) - 1, bits
         self.lets: dict[str, Rational | Term | Condition] = {}
         self.intervals: dict[Term, Interval] = {}
@@ -236,8 +237,9 @@ class _Lowering:
                 if output.expr.type.kind is Kind.MONEY:
                     value = self.half_up(value, 1)
                 denominator, value = value.denominator, value.numerator
-            outputs.append(PlanOutput(output.name, output.expr.type.kind, output.statuses, output.required,
-                                      value, denominator))
+            outputs.append(
+                PlanOutput(output.name, output.expr.type.kind, output.statuses, output.required, value, denominator)
+            )
         return Plan(provision.id, provision.facts, status, tuple(outputs), self.widest)
 
     # Expressions
@@ -293,7 +295,8 @@ class _Lowering:
         scale = stored_scale(field.type)
         self.intervals[column] = Interval(
             None if field.minimum is None else _scaled(field.minimum, scale),
-            None if field.maximum is None else _scaled(field.maximum, scale))
+            None if field.maximum is None else _scaled(field.maximum, scale),
+        )
         return Rational(column, Const(scale))
 
     def condition(self, expr: Expr) -> Condition:
@@ -308,7 +311,9 @@ class _Lowering:
 
     def term(self, expr: Expr) -> Term:
         found = self.lower(expr)
-        assert not isinstance(found, (Rational, Truth, Flag, Test, All, AnyOf, Negate, Known)), f"not a term: {show(expr)}"
+        assert not isinstance(found, (Rational, Truth, Flag, Test, All, AnyOf, Negate, Known)), (
+            f"not a term: {show(expr)}"
+        )
         return found
 
     # Arithmetic over rationals
@@ -322,8 +327,10 @@ class _Lowering:
             return Rational(self.operate("-", day, self.term(expr.right)))
         assert isinstance(right, Rational)
         if expr.op == "*":
-            return self.reduce(self.operate("*", left.numerator, right.numerator),
-                               self.operate("*", left.denominator, right.denominator))
+            return self.reduce(
+                self.operate("*", left.numerator, right.numerator),
+                self.operate("*", left.denominator, right.denominator),
+            )
         if expr.op == "/":
             return self.divide(left, right, expr)
         a, b, denominator = self.common(left, right)
@@ -333,10 +340,18 @@ class _Lowering:
         divisor = right.numerator
         low = self.interval(divisor).low
         if isinstance(divisor, Const) and divisor.value < 0:
-            left, divisor = Rational(self.operate("*", Const(-1), left.numerator), left.denominator), Const(-divisor.value)
+            left, divisor = (
+                Rational(self.operate("*", Const(-1), left.numerator), left.denominator),
+                Const(-divisor.value),
+            )
         elif low is None or low < 0:
-            raise PackError(Problem("divisor-may-be-negative", expr.right.at,
-                                    {"expression": show(expr.right), "low": "-∞" if low is None else low}))
+            raise PackError(
+                Problem(
+                    "divisor-may-be-negative",
+                    expr.right.at,
+                    {"expression": show(expr.right), "low": "-∞" if low is None else low},
+                )
+            )
         numerator = self.operate("*", left.numerator, right.denominator)
         if low == 0:
             numerator = choose_term(compare_terms("==", divisor, ZERO), Null(), numerator)
@@ -350,11 +365,16 @@ class _Lowering:
         if isinstance(left.denominator, Const) and isinstance(right.denominator, Const):
             d, e = left.denominator.value, right.denominator.value
             multiple = d * e // gcd(d, e)
-            return (self.operate("*", left.numerator, Const(multiple // d)),
-                    self.operate("*", right.numerator, Const(multiple // e)), Const(multiple))
-        return (self.operate("*", left.numerator, right.denominator),
-                self.operate("*", right.numerator, left.denominator),
-                self.operate("*", left.denominator, right.denominator))
+            return (
+                self.operate("*", left.numerator, Const(multiple // d)),
+                self.operate("*", right.numerator, Const(multiple // e)),
+                Const(multiple),
+            )
+        return (
+            self.operate("*", left.numerator, right.denominator),
+            self.operate("*", right.numerator, left.denominator),
+            self.operate("*", left.denominator, right.denominator),
+        )
 
     def reduce(self, numerator: Term, denominator: Term) -> Rational:
         """A common constant factor taken out, so that products stay small."""
@@ -370,11 +390,13 @@ class _Lowering:
             if _factor(left, 0) and _factor(right, 0):
                 factor = gcd(_factor(left, 0), _factor(right, 0))
                 left, right = _divided(left, factor), _divided(right, factor)
-                self.note(left), self.note(right)
+                self.note(left)
+                self.note(right)
         return compare_terms(op, left, right)  # type: ignore[arg-type]
 
-    def choose(self, condition: Condition, then: Rational | Term | Condition,
-               other: Rational | Term | Condition) -> Rational | Term | Condition:
+    def choose(
+        self, condition: Condition, then: Rational | Term | Condition, other: Rational | Term | Condition
+    ) -> Rational | Term | Condition:
         if isinstance(then, Rational) and isinstance(other, Rational):
             a, b, denominator = self.common(then, other)
             chosen = choose_term(condition, a, b)
@@ -382,9 +404,8 @@ class _Lowering:
             return self.reduce(chosen, denominator)
         if isinstance(then, (Truth, Flag, Test, All, AnyOf, Negate, Known)):
             # c ? a : b with the same three-valued meaning: where c is null, a and b must agree.
-            assert not isinstance(other, Rational)
-            return any_of((all_of((condition, then)), all_of((negate(condition), other)),  # type: ignore[arg-type]
-                           all_of((then, other))))  # type: ignore[arg-type]
+            assert isinstance(other, (Truth, Flag, Test, All, AnyOf, Negate, Known))
+            return any_of((all_of((condition, then)), all_of((negate(condition), other)), all_of((then, other))))
         chosen = choose_term(condition, then, other)  # type: ignore[arg-type]
         self.note(chosen)
         return chosen
@@ -414,8 +435,7 @@ class _Lowering:
         if low is not None and low >= 0:
             return Rational(rounded(n), Const(unit))
         minus = self.operate("*", Const(-1), n)
-        result = choose_term(compare_terms(">=", n, ZERO), rounded(n),
-                             self.operate("*", Const(-1), rounded(minus)))
+        result = choose_term(compare_terms(">=", n, ZERO), rounded(n), self.operate("*", Const(-1), rounded(minus)))
         self.note(result)
         return Rational(result, Const(unit))
 
@@ -440,8 +460,8 @@ class _Lowering:
                 return self.floor(self.rational(arguments[0]))
             case "truncate":
                 value = self.rational(arguments[0])
-                minus = Rational(self.operate("*", Const(-1), value.numerator), value.denominator)
-                down, up = self.floor(value), self.operate("*", Const(-1), self.floor(minus).numerator)
+                opposite = Rational(self.operate("*", Const(-1), value.numerator), value.denominator)
+                down, up = self.floor(value), self.operate("*", Const(-1), self.floor(opposite).numerator)
                 result = choose_term(compare_terms(">=", value.numerator, ZERO), down.numerator, up)
                 self.note(result)
                 return Rational(result)
@@ -506,9 +526,18 @@ class _Lowering:
             return
         found = self.interval(term)
         if found.low is None or found.high is None or max(-found.low, found.high) > self.limit:
-            raise PackError(Problem("too-wide", self.context.at, {
-                "expression": show(self.context), "bits": self.bits,
-                "low": "-∞" if found.low is None else found.low, "high": "∞" if found.high is None else found.high}))
+            raise PackError(
+                Problem(
+                    "too-wide",
+                    self.context.at,
+                    {
+                        "expression": show(self.context),
+                        "bits": self.bits,
+                        "low": "-∞" if found.low is None else found.low,
+                        "high": "∞" if found.high is None else found.high,
+                    },
+                )
+            )
         self.widest = max(self.widest, -found.low, found.high)
 
 
@@ -541,7 +570,12 @@ def operate(op: str, left: Term, right: Term) -> Term:
             left, right = right, left
         if left == ONE:
             return right
-        if isinstance(left, Const) and isinstance(right, Operation) and right.op == "*" and isinstance(right.left, Const):
+        if (
+            isinstance(left, Const)
+            and isinstance(right, Operation)
+            and right.op == "*"
+            and isinstance(right.left, Const)
+        ):
             return operate("*", Const(left.value * right.left.value), right.right)
     if (op in "+-" and right == ZERO) or (op == "//" and right == ONE):
         return left
@@ -580,8 +614,14 @@ def negate(part: Condition) -> Condition:
 
 
 def all_of(parts: tuple[Condition, ...]) -> Condition:
-    flat = tuple(dict.fromkeys(inner for part in parts
-                               for inner in (part.parts if isinstance(part, All) else (part,)) if inner != Truth(True)))
+    flat = tuple(
+        dict.fromkeys(
+            inner
+            for part in parts
+            for inner in (part.parts if isinstance(part, All) else (part,))
+            if inner != Truth(True)
+        )
+    )
     if Truth(False) in flat:
         return Truth(False)
     if not flat:
@@ -590,8 +630,14 @@ def all_of(parts: tuple[Condition, ...]) -> Condition:
 
 
 def any_of(parts: tuple[Condition, ...]) -> Condition:
-    flat = tuple(dict.fromkeys(inner for part in parts
-                               for inner in (part.parts if isinstance(part, AnyOf) else (part,)) if inner != Truth(False)))
+    flat = tuple(
+        dict.fromkeys(
+            inner
+            for part in parts
+            for inner in (part.parts if isinstance(part, AnyOf) else (part,))
+            if inner != Truth(False)
+        )
+    )
     if Truth(True) in flat:
         return Truth(True)
     if not flat:

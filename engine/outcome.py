@@ -111,14 +111,24 @@ class Outcome:
         found |= {
             "missing": list(self.missing),
             "reasons": [{"zh": item.zh, "en": item.en} for item in self.reasons],
-            "citation": {"document": self.citation.document, "plan": self.citation.plan, "path": self.citation.path,
-                         "also_at": list(self.citation.also_at),
-                         "summary": {"zh": self.summary.zh, "en": self.summary.en}},
+            "citation": {
+                "document": self.citation.document,
+                "plan": self.citation.plan,
+                "path": self.citation.path,
+                "also_at": list(self.citation.also_at),
+                "summary": {"zh": self.summary.zh, "en": self.summary.en},
+            },
             "readings": [
-                {"reading": item.reading, "number": item.number, "point": {"zh": item.point.zh, "en": item.point.en},
-                 "chosen": {"zh": item.chosen.zh, "en": item.chosen.en},
-                 "other": {"zh": item.other.zh, "en": item.other.en}, "status": item.outcome.status,
-                 "amount": item.outcome.amount, "due_date": item.outcome.due_date}
+                {
+                    "reading": item.reading,
+                    "number": item.number,
+                    "point": {"zh": item.point.zh, "en": item.point.en},
+                    "chosen": {"zh": item.chosen.zh, "en": item.chosen.en},
+                    "other": {"zh": item.other.zh, "en": item.other.en},
+                    "status": item.outcome.status,
+                    "amount": item.outcome.amount,
+                    "due_date": item.outcome.due_date,
+                }
                 for item in self.readings
             ],
             "notices": [{"zh": item.zh, "en": item.en} for item in self.notices],
@@ -149,8 +159,10 @@ def names_of(provision: Provision, values: Mapping[str, Value | None], on: date 
     for name, parameter in provision.parameters.items():
         found = parameter.on(on) if on is not None else None
         if found is None:
-            reasons[name] = Reason(f"参数“{parameter.label.zh}”在 {on or '未知日期'} 没有数值",
-                                   f"the parameter {name} has no value on {on or 'an unknown date'}")
+            reasons[name] = Reason(
+                f"参数“{parameter.label.zh}”在 {on or '未知日期'} 没有数值",
+                f"the parameter {name} has no value on {on or 'an unknown date'}",
+            )
         else:
             facts[name] = found
     return Facts(facts, {let.name: let.expr for let in provision.lets}, reasons)
@@ -191,12 +203,25 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
     if undecided is not None:
         missing = _asked(provision.facts, undecided.missing, names)
         always_shown = {output.name for output in provision.outputs if output.statuses is None}
-        return Outcome(provision.id, UNDETERMINED, {k: v for k, v in found.items() if k in always_shown},
-                       missing=missing, reasons=() if missing else tuple(sorted(undecided.reasons)), citation=provision.citation,
-                       summary=provision.summary)
+        return Outcome(
+            provision.id,
+            UNDETERMINED,
+            {k: v for k, v in found.items() if k in always_shown},
+            missing=missing,
+            reasons=() if missing else tuple(sorted(undecided.reasons)),
+            citation=provision.citation,
+            summary=provision.summary,
+        )
     assert isinstance(status, str)
-    return Outcome(provision.id, status, found, measures=_measures(provision, status, names),
-                   citation=provision.citation, summary=provision.summary, unrounded=unrounded)
+    return Outcome(
+        provision.id,
+        status,
+        found,
+        measures=_measures(provision, status, names),
+        citation=provision.citation,
+        summary=provision.summary,
+        unrounded=unrounded,
+    )
 
 
 _WITH_MEASURES = frozenset(("triggered", "triggered_discretionary"))
@@ -235,6 +260,7 @@ def possible_statuses(expr: Expr, names: Facts) -> set[str]:
 
 def _asked(facts: Mapping[str, Field], missing: frozenset[str], names: Facts) -> tuple[str, ...]:
     """The missing facts that somebody would be asked for now."""
+
     def is_asked(name: str) -> bool:
         of = facts.get(name)
         if of is None or of.asked_when is None:
@@ -247,12 +273,16 @@ def _asked(facts: Mapping[str, Field], missing: frozenset[str], names: Facts) ->
 def _measures(provision: Provision, status: str, names: Facts) -> tuple[Text, ...]:
     if status not in _WITH_MEASURES:
         return ()
-    return tuple(measure.text for measure in provision.measures
-                 if measure.condition is None or evaluate(measure.condition, names) is True)
+    return tuple(
+        measure.text
+        for measure in provision.measures
+        if measure.condition is None or evaluate(measure.condition, names) is True
+    )
 
 
-def other_readings(provision: Provision, values: Mapping[str, Value | None], on: date | None,
-                   outcome: Outcome) -> tuple[OtherReading, ...]:
+def other_readings(
+    provision: Provision, values: Mapping[str, Value | None], on: date | None, outcome: Outcome
+) -> tuple[OtherReading, ...]:
     """The declared readings under which this outcome would be another one."""
     if outcome.status == UNDETERMINED:
         return ()
@@ -263,8 +293,18 @@ def other_readings(provision: Provision, values: Mapping[str, Value | None], on:
                 continue
             other = assess(alternative.variant, values, on)
             if not other.same_as(outcome):
-                found.append(OtherReading(reading.id, number, reading.point, reading.chosen, alternative.text,
-                                          reading.why, replace(other, readings=()), alternative.variant))
+                found.append(
+                    OtherReading(
+                        reading.id,
+                        number,
+                        reading.point,
+                        reading.chosen,
+                        alternative.text,
+                        reading.why,
+                        replace(other, readings=()),
+                        alternative.variant,
+                    )
+                )
     return tuple(found)
 
 

@@ -37,9 +37,14 @@ def terminal_text(table: Table, width: int | None = None, style: str = "simple_o
     footer = [[cell_text(cell) if cell != "" else "" for cell in table.footer]] if table.footer else []
     if footer and style == "simple_outline":
         footer.insert(0, ["" for _ in table.headers])
-    numeric = [any(isinstance(row[place], (Money, Percent)) for row in table.rows) for place in range(len(table.headers))]
+    numeric = [
+        any(isinstance(row[place], (Money, Percent)) for row in table.rows) for place in range(len(table.headers))
+    ]
     text = tabulate.tabulate(
-        rows + footer, headers=list(table.headers) if any(table.headers) else (), tablefmt=style, disable_numparse=True,
+        rows + footer,
+        headers=list(table.headers) if any(table.headers) else (),
+        tablefmt=style,
+        disable_numparse=True,
         colalign=["right" if is_number else "left" for is_number in numeric] if table.rows else None,
         maxcolwidths=_widths(table, rows, width) if width else None,
     )
@@ -50,16 +55,24 @@ def _widths(table: Table, rows: Sequence[Sequence[str]], width: int) -> list[int
     """Column limits that fit the width: the widest text columns give way, numbers never."""
     from wcwidth import wcswidth
 
-    natural = [max([wcswidth(header), *(wcswidth(row[place]) for row in rows)], default=1)
-               for place, header in enumerate(table.headers)]
+    natural = [
+        max([wcswidth(header), *(wcswidth(row[place]) for row in rows)], default=1)
+        for place, header in enumerate(table.headers)
+    ]
     room = width - 3 * len(natural) - 1
     limits: list[int | None] = [None] * len(natural)
-    fixed = {place for place in range(len(natural))
-             if any(isinstance(row[place], (Money, Percent, date)) for row in table.rows)}
+    fixed = {
+        place
+        for place in range(len(natural))
+        if any(isinstance(row[place], (Money, Percent, date)) for row in table.rows)
+    }
     current = list(natural)
     while sum(current) > room:
-        wide = max((place for place in range(len(current)) if place not in fixed), key=lambda place: current[place],
-                   default=None)
+        wide = max(
+            (place for place in range(len(current)) if place not in fixed),
+            key=lambda place: current[place],
+            default=None,
+        )
         if wide is None or current[wide] <= 14:
             break
         current[wide] -= 1
@@ -130,12 +143,25 @@ def write_xlsx(path: Path, tables: Sequence[Table], explanations: Sequence[str] 
     import xlsxwriter
     from wcwidth import wcswidth
 
-    with replacing(path) as temporary, xlsxwriter.Workbook(str(temporary), {
-        "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
-    }) as book:
-        head = book.add_format({"bold": True, "bg_color": "#DDE6F0", "border": 1, "text_wrap": True, "valign": "vcenter"})
+    with (
+        replacing(path) as temporary,
+        xlsxwriter.Workbook(
+            str(temporary),
+            {
+                "strings_to_formulas": False,
+                "strings_to_urls": False,
+                "strings_to_numbers": False,
+            },
+        ) as book,
+    ):
+        head = book.add_format(
+            {"bold": True, "bg_color": "#DDE6F0", "border": 1, "text_wrap": True, "valign": "vcenter"}
+        )
         money, day = book.add_format({"num_format": "#,##0.00"}), book.add_format({"num_format": "yyyy-mm-dd"})
-        percent, wrap = book.add_format({"num_format": "0.00##%"}), book.add_format({"text_wrap": True, "valign": "top"})
+        percent, wrap = (
+            book.add_format({"num_format": "0.00##%"}),
+            book.add_format({"text_wrap": True, "valign": "top"}),
+        )
         bold_money = book.add_format({"num_format": "#,##0.00", "bold": True})
         names: set[str] = set()
         for table in tables:
@@ -154,7 +180,7 @@ def write_xlsx(path: Path, tables: Sequence[Table], explanations: Sequence[str] 
                         case Percent(ratio):
                             sheet.write_number(number, place, float(Fraction(ratio)), percent)  # type: ignore[arg-type]
                         case date():
-                            sheet.write_datetime(number, place, cell, day)  # type: ignore[arg-type]
+                            sheet.write_datetime(number, place, cell, day)
                         case _:
                             sheet.write_string(number, place, str(cell), wrap)
             for place, header in enumerate(table.headers):

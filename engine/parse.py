@@ -111,9 +111,17 @@ class _Parser:
             else:
                 literal = Literal(shrink(_fraction(token)), NUMBER, at)
         except Unreadable as error:
-            raise PackError(Problem("bad-value", at, {
-                "value": token, "expected": f"可用的写法（{error.zh}）", "expected_en": f"a literal ({error.en})",
-            })) from None
+            raise PackError(
+                Problem(
+                    "bad-value",
+                    at,
+                    {
+                        "value": token,
+                        "expected": f"可用的写法（{error.zh}）",
+                        "expected_en": f"a literal ({error.en})",
+                    },
+                )
+            ) from None
         self.literals[name] = literal
         return name.ljust(len(token))
 
@@ -146,10 +154,10 @@ class _Parser:
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Not(inner(operand), at)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                value = inner(operand)
-                if isinstance(value, Literal) and isinstance(value.value, (int, Fraction)):
-                    return Literal(-value.value, value.type, at)
-                return Arithmetic("*", Literal(-1, NUMBER, at), value, at)
+                negated = inner(operand)
+                if isinstance(negated, Literal) and isinstance(negated.value, (int, Fraction)):
+                    return Literal(-negated.value, negated.type, at)
+                return Arithmetic("*", Literal(-1, NUMBER, at), negated, at)
             case ast.BoolOp(op=op, values=parts):
                 return Logic("and" if isinstance(op, ast.And) else "or", tuple(map(inner, parts)), at)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _ARITHMETIC:
@@ -172,8 +180,9 @@ class _Parser:
             if isinstance(op, (ast.In, ast.NotIn)):
                 links.append(self._membership(left, right, isinstance(op, ast.NotIn), depth, at))
             elif type(op) in _COMPARE:
-                links.append(Compare(_COMPARE[type(op)], self.translate(left, depth + 1),
-                                     self.translate(right, depth + 1), at))
+                links.append(
+                    Compare(_COMPARE[type(op)], self.translate(left, depth + 1), self.translate(right, depth + 1), at)
+                )
             else:
                 raise self.refuse("expression-not-allowed", *self.offset(right), what="`is`", allowed=ALLOWED)
             left = right
@@ -182,8 +191,12 @@ class _Parser:
     def _membership(self, left: ast.expr, right: ast.expr, negated: bool, depth: int, at: Location) -> Expr:
         """`x in (a, b)` is `x == a or x == b`."""
         if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
-            raise self.refuse("expression-not-allowed", *self.offset(right),
-                              what="`in` without a list of values", allowed="x in (a, b, c)")
+            raise self.refuse(
+                "expression-not-allowed",
+                *self.offset(right),
+                what="`in` without a list of values",
+                allowed="x in (a, b, c)",
+            )
         item = self.translate(left, depth + 1)
         tests: tuple[Expr, ...] = tuple(Compare("==", item, self.translate(part, depth + 1), at) for part in right.elts)
         found: Expr = tests[0] if len(tests) == 1 else Logic("or", tests, at)

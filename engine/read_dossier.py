@@ -52,8 +52,9 @@ RECORD_KEYS = ("zh", "en", "key", "fields", "derived", "aliases")
 MATTER_KEYS = ("provision", "each", "when", "inputs", "highest_of", "replaces")
 
 
-def read_dossier(node: Node, fields: MappingType[str, Field], provision: Callable[[str], Provision | None],
-                 problems: list[Problem]) -> Dossier | None:
+def read_dossier(
+    node: Node, fields: MappingType[str, Field], provision: Callable[[str], Provision | None], problems: list[Problem]
+) -> Dossier | None:
     """The dossier, or None where it is too broken; every fault is added to `problems`."""
     if not isinstance(node, Mapping):
         Reader(Mapping((), node.at), "a dossier", problems).shape(node, "键值表", "a mapping")
@@ -62,8 +63,13 @@ def read_dossier(node: Node, fields: MappingType[str, Field], provision: Callabl
 
 
 class _DossierReader:
-    def __init__(self, node: Mapping, fields: MappingType[str, Field],
-                 provision: Callable[[str], Provision | None], problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        node: Mapping,
+        fields: MappingType[str, Field],
+        provision: Callable[[str], Provision | None],
+        problems: list[Problem],
+    ) -> None:
         self.fields, self.provision, self.problems = fields, provision, problems
         self.reader = Reader(node, "a dossier", problems, KEYS)
 
@@ -78,9 +84,16 @@ class _DossierReader:
             return None
         matters = [matter for item in reader.items("matters") if (matter := self._matter(item))]
         columns = [column for item in reader.items("columns") if (column := self._column(item))]
-        return Dossier(reader.text("id"), reader.words("label", reader.text("id")), self.subject, self.records,
-                       tuple(matters), tuple(columns), reader.words("total") if reader.has("total") else None,
-                       reader.node.at)
+        return Dossier(
+            reader.text("id"),
+            reader.words("label", reader.text("id")),
+            self.subject,
+            self.records,
+            tuple(matters),
+            tuple(columns),
+            reader.words("total") if reader.has("total") else None,
+            reader.node.at,
+        )
 
     def _record(self, key: Scalar, node: Node) -> RecordType:
         name = key.text
@@ -96,8 +109,13 @@ class _DossierReader:
                 fields[item.text] = self.fields[item.text]
             else:
                 text = reader.scalar(item)
-                reader.report("unknown-name", item.at, name=text, known=sorted(self.fields)[:20],
-                              suggestion=nearest(text, self.fields) or "")
+                reader.report(
+                    "unknown-name",
+                    item.at,
+                    name=text,
+                    known=sorted(self.fields)[:20],
+                    suggestion=nearest(text, self.fields) or "",
+                )
         fields = check_asked_when(fields, self.problems)
         key_field = reader.text("key") or None
         if key_field is not None and key_field not in fields:
@@ -108,8 +126,15 @@ class _DossierReader:
                 reader.report("unknown-name", entry.at, name=entry.text, known=sorted(fields))
             else:
                 derived[entry.text] = self._expression(reader, value, fields, fields[entry.text])
-        return RecordType(name, Text(reader.text("zh", name), reader.text("en", name.replace("_", " "))), fields,
-                          key_field, derived, reader.texts("aliases"), node.at)
+        return RecordType(
+            name,
+            Text(reader.text("zh", name), reader.text("en", name.replace("_", " "))),
+            fields,
+            key_field,
+            derived,
+            reader.texts("aliases"),
+            node.at,
+        )
 
     def _expression(self, reader: Reader, node: Node, fields: MappingType[str, Field], wanted: Field | None) -> Expr:
         expr = reader.expression(node)
@@ -138,11 +163,20 @@ class _DossierReader:
         given = dict(reader.mapping("inputs"))
         for key in given:
             if key.text not in provision.facts:
-                reader.report("unknown-name", key.at, name=key.text, known=sorted(provision.facts),
-                              suggestion=nearest(key.text, provision.facts) or "")
+                reader.report(
+                    "unknown-name",
+                    key.at,
+                    name=key.text,
+                    known=sorted(provision.facts),
+                    suggestion=nearest(key.text, provision.facts) or "",
+                )
         by_name = {key.text: value for key, value in given.items()}
         for name, field in provision.facts.items():
-            source = self._source(reader, by_name[name], field) if name in by_name else self._same_name(reader, name, each, field)
+            source = (
+                self._source(reader, by_name[name], field)
+                if name in by_name
+                else self._same_name(reader, name, each, field)
+            )
             if source is not None:
                 inputs[name] = source
         when = None
@@ -150,8 +184,11 @@ class _DossierReader:
             when = self._expression(reader, node.get("when"), self.records[each].fields, None)  # type: ignore[arg-type]
         highest = None
         if reader.has("highest_of"):
-            highest = tuple(source for item in reader.items("highest_of")
-                            if isinstance(source := self._path(reader, item), FromField))
+            highest = tuple(
+                source
+                for item in reader.items("highest_of")
+                if isinstance(source := self._path(reader, item), FromField)
+            )
         return Matter(identity, each, inputs, when, highest, reader.texts("replaces"), node.at)
 
     def _same_name(self, reader: Reader, name: str, each: str, field: Field) -> Source | None:
@@ -160,8 +197,10 @@ class _DossierReader:
                 return self._fitting(reader, FromField(record, name), field)
         return None
 
-    def _path(self, reader: Reader, node: Node) -> FromField | None:
-        """`record.field`."""
+    def _path(self, reader: Reader, node: Node | None) -> FromField | None:
+        """`record.field`; None where the key is absent, which was reported already."""
+        if node is None:
+            return None
         text = reader.scalar(node)
         record, _, name = text.partition(".")
         if record in self.records and name in self.records[record].fields:
@@ -180,16 +219,18 @@ class _DossierReader:
         if not isinstance(node, Mapping):
             reader.shape(node, "来源", "a source")
             return None
-        inner = Reader(node, reader.where, self.problems,
-                       ("sum", "any", "where", "outcome", "value", "field", "otherwise"))
+        inner = Reader(
+            node, reader.where, self.problems, ("sum", "any", "where", "outcome", "value", "field", "otherwise")
+        )
         otherwise: Value | None = None
         if inner.has("otherwise"):
-            otherwise = read_typed(inner, "otherwise", inner.text("otherwise"), field.type, field.unit,
-                                   field.spellings())
+            otherwise = read_typed(
+                inner, "otherwise", inner.text("otherwise"), field.type, field.unit, field.spellings()
+            )
         if inner.has("outcome"):
             return FromOutcome(inner.text("outcome"), inner.text("value", "amount"), otherwise)
         if inner.has("field"):
-            path = self._path(inner, node.get("field"))
+            path = self._path(inner, inner.need("field"))
             return None if path is None else self._fitting(inner, path, field, otherwise)
         if inner.has("any"):
             record = inner.text("any")
@@ -204,14 +245,25 @@ class _DossierReader:
         """The source checked against the provision's fact: same kind of value, no choice it does not know."""
         source = self.records[path.record].fields[path.field]
         if source.type.kind is not field.type.kind:
-            reader.report("wrong-type", reader.node.at, what=f"{path.record}.{path.field}", expected=str(field.type),
-                          found=str(source.type), hint="")
+            reader.report(
+                "wrong-type",
+                reader.node.at,
+                what=f"{path.record}.{path.field}",
+                expected=str(field.type),
+                found=str(source.type),
+                hint="",
+            )
         extra = set(source.type.values or ()) - set(field.type.values or ())
         if not extra or field.type.kind is not Kind.ENUM:
             return path
         if otherwise is None:
-            reader.report("unknown-enum-value", reader.node.at, value=", ".join(sorted(extra)),
-                          known=list(field.type.values or ()), suggestion="")
+            reader.report(
+                "unknown-enum-value",
+                reader.node.at,
+                value=", ".join(sorted(extra)),
+                known=list(field.type.values or ()),
+                suggestion="",
+            )
         return FromField(path.record, path.field, frozenset(field.type.values or ()), otherwise)
 
     def _where(self, reader: Reader, record: str) -> tuple[tuple[str, FromField | Value], ...]:

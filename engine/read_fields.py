@@ -44,16 +44,35 @@ def read_field(name: str, node: Node, problems: list[Problem]) -> Field:
         of = Type(Kind.ENUM, values=tuple(choice.value for choice in choices))
     low, high = _BOUNDS.get(of.kind, (None, None))
     field = Field(
-        name, of, Text(reader.text("zh", name), reader.text("en", label_en)), unit=unit,
-        required=reader.text("optional") not in ("true", "yes"), choices=choices, aliases=reader.texts("aliases"),
-        note=reader.words("note") if reader.has("note") else None, at=node.at,
+        name,
+        of,
+        Text(reader.text("zh", name), reader.text("en", label_en)),
+        unit=unit,
+        required=reader.text("optional") not in ("true", "yes"),
+        choices=choices,
+        aliases=reader.texts("aliases"),
+        note=reader.words("note") if reader.has("note") else None,
+        at=node.at,
     )
     minimum = _bound(reader, "min", field, low)
     maximum = _bound(reader, "max", field, high)
     default = _bound(reader, "default", field, None)
     asked = reader.expression(node.get("asked_when")) if reader.has("asked_when") else None
-    return Field(name, of, field.label, unit, field.required, default, asked, choices, field.aliases,
-                 minimum, maximum, field.note, node.at)
+    return Field(
+        name,
+        of,
+        field.label,
+        unit,
+        field.required,
+        default,
+        asked,
+        choices,
+        field.aliases,
+        minimum,
+        maximum,
+        field.note,
+        node.at,
+    )
 
 
 def _type(reader: Reader) -> tuple[Type, str | None]:
@@ -61,8 +80,13 @@ def _type(reader: Reader) -> tuple[Type, str | None]:
     unit = reader.text("unit") or None
     of = FIELD_TYPES.get(word)
     if of is None:
-        reader.report("bad-value", reader.at("type"), value=word, expected=f"类型（{'、'.join(FIELD_TYPES)}）",
-                      expected_en=f"a type ({', '.join(FIELD_TYPES)})")
+        reader.report(
+            "bad-value",
+            reader.at("type"),
+            value=word,
+            expected=f"类型（{'、'.join(FIELD_TYPES)}）",
+            expected_en=f"a type ({', '.join(FIELD_TYPES)})",
+        )
         return BOOLEAN, None
     if of.kind is Kind.MONEY:
         unit = unit or "元"
@@ -87,8 +111,11 @@ def _choices(reader: Reader) -> tuple[Choice, ...]:
             english = key.text.replace("_", " ")
             if isinstance(value, Mapping):
                 inner = Reader(value, reader.where, reader.problems, ("zh", "en", "aliases"))
-                found.append(Choice(key.text, Text(inner.text("zh", key.text), inner.text("en", english)),
-                                    inner.texts("aliases")))
+                found.append(
+                    Choice(
+                        key.text, Text(inner.text("zh", key.text), inner.text("en", english)), inner.texts("aliases")
+                    )
+                )
             else:
                 found.append(Choice(key.text, Text(reader.scalar(value, key.text) or key.text, english)))
         return tuple(found)
@@ -104,14 +131,20 @@ def _bound(reader: Reader, key: str, field: Field, fallback: Value | None) -> Va
     return read_typed(reader, key, text, field.type, field.unit, field.spellings())
 
 
-def read_typed(reader: Reader, key: str, text: str, of: Type, unit: str | None,
-               names: MappingType[str, str] | None = None) -> Value | None:
+def read_typed(
+    reader: Reader, key: str, text: str, of: Type, unit: str | None, names: MappingType[str, str] | None = None
+) -> Value | None:
     """A value in a pack, read by the same rules as a value in a form."""
     try:
         return read_value(text, of, unit, names or None)
     except Unreadable as error:
-        reader.report("bad-value", reader.at(key), value=text, expected=f"{of.zh}（{error.zh}）",
-                      expected_en=f"a {of} ({error.en})")
+        reader.report(
+            "bad-value",
+            reader.at(key),
+            value=text,
+            expected=f"{of.zh}（{error.zh}）",
+            expected_en=f"a {of} ({error.en})",
+        )
         return None
 
 
@@ -151,11 +184,19 @@ def read_parameter(name: str, node: Node, problems: list[Problem]) -> Parameter:
         try:
             read = read_value(text, of, unit)
         except Unreadable as error:
-            reader.report("bad-value", value.at, value=text, expected=f"{of.zh}（{error.zh}）",
-                          expected_en=f"a {of} ({error.en})")
+            reader.report(
+                "bad-value", value.at, value=text, expected=f"{of.zh}（{error.zh}）", expected_en=f"a {of} ({error.en})"
+            )
             continue
         if start is not None:
             values.append((start, read))
     values.sort(key=lambda pair: pair[0])
-    return Parameter(name, of, Text(reader.text("zh", name), reader.text("en", name.replace("_", " "))),
-                     tuple(values), reader.text("citation"), unit, node.at)
+    return Parameter(
+        name,
+        of,
+        Text(reader.text("zh", name), reader.text("en", name.replace("_", " "))),
+        tuple(values),
+        reader.text("citation"),
+        unit,
+        node.at,
+    )

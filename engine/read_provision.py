@@ -106,8 +106,13 @@ class _ProvisionReader:
         kind = next((kind for kind in ProvisionKind if kind.value == word), None)
         if kind is None:
             kinds = [kind.value for kind in ProvisionKind]
-            self.plain.report("bad-value", self.plain.at("kind"), value=word, expected=f"条款种类（{'、'.join(kinds)}）",
-                              expected_en=f"a kind of provision ({', '.join(kinds)})")
+            self.plain.report(
+                "bad-value",
+                self.plain.at("kind"),
+                value=word,
+                expected=f"条款种类（{'、'.join(kinds)}）",
+                expected_en=f"a kind of provision ({', '.join(kinds)})",
+            )
             return None
         self.reader = reader = Reader(self.plain.node, self.where, self.problems, COMMON_KEYS + KIND_KEYS[kind])
         self.planned = read_planned(reader, self.context.periods) if kind is ProvisionKind.TARGET else []
@@ -115,8 +120,10 @@ class _ProvisionReader:
         if self.planned:
             self.facts = {**target_fields(self.context.target, reader, self.planned), **self.facts}
         self.scope = Scope(
-            {**{name: parameter.type for name, parameter in self.context.parameters.items()},
-             **{name: field.type for name, field in self.facts.items()}},
+            {
+                **{name: parameter.type for name, parameter in self.context.parameters.items()},
+                **{name: field.type for name, field in self.facts.items()},
+            },
             {**dict.fromkeys(self.context.parameters, "parameter"), **dict.fromkeys(self.facts, "fact")},
         )
         lets = self._lets() + self._tables()
@@ -132,24 +139,44 @@ class _ProvisionReader:
         outputs = [*outputs, *self._extra_outputs(kind)]
         if len(self.problems) > before and status is None:
             return None
-        in_force = Reader(found, self.where, self.problems, ("from", "to")) if isinstance(
-            found := reader.node.get("in_force"), Mapping) else None
+        in_force = (
+            Reader(found, self.where, self.problems, ("from", "to"))
+            if isinstance(found := reader.node.get("in_force"), Mapping)
+            else None
+        )
         plan = self.reader.text("plan")
         if plan and plan not in self.context.plans:
-            reader.report("bad-value", reader.at("plan"), value=plan, expected="pack.yaml 里的方案号",
-                          expected_en="a plan of pack.yaml")
+            reader.report(
+                "bad-value",
+                reader.at("plan"),
+                value=plan,
+                expected="pack.yaml 里的方案号",
+                expected_en="a plan of pack.yaml",
+            )
         return Provision(
-            self.id, kind, reader.words("label", self.id), reader.words("summary"),
-            Citation(self.context.document, self.context.plans.get(plan, plan), reader.text("at"),
-                     reader.texts("also_at")),
-            self.facts, status, tuple(outputs), tuple(lets), tuple(requirements), applies,
+            self.id,
+            kind,
+            reader.words("label", self.id),
+            reader.words("summary"),
+            Citation(
+                self.context.document, self.context.plans.get(plan, plan), reader.text("at"), reader.texts("also_at")
+            ),
+            self.facts,
+            status,
+            tuple(outputs),
+            tuple(lets),
+            tuple(requirements),
+            applies,
             parameters=self._used_parameters(),
             measures=self._measures() if kind is ProvisionKind.SANCTION else (),
-            in_force=(in_force.date("from"), in_force.date("to")) if in_force else (None, None),
-            applies_to=reader.text("applies_to"), decided_by=reader.text("decided_by"), paid_by=reader.text("paid_by"),
+            in_force=(in_force.day("from"), in_force.day("to")) if in_force else (None, None),
+            applies_to=reader.text("applies_to"),
+            decided_by=reader.text("decided_by"),
+            paid_by=reader.text("paid_by"),
             stacking=reader.words("stacking") if reader.has("stacking") else None,
             notes=tuple(reader.as_words(item) for item in reader.items("notes")),
-            figures=reader.texts("figures"), at=reader.node.at,
+            figures=reader.texts("figures"),
+            at=reader.node.at,
         )
 
     # Facts and names
@@ -161,8 +188,13 @@ class _ProvisionReader:
             if isinstance(item, Scalar):
                 shared = self.context.fields.get(item.text)
                 if shared is None:
-                    self.reader.report("unknown-name", item.at, name=item.text, known=sorted(self.context.fields)[:20],
-                                       suggestion=nearest(item.text, self.context.fields) or "")
+                    self.reader.report(
+                        "unknown-name",
+                        item.at,
+                        name=item.text,
+                        known=sorted(self.context.fields)[:20],
+                        suggestion=nearest(item.text, self.context.fields) or "",
+                    )
                 else:
                     found[item.text] = shared
             elif isinstance(item, Mapping):
@@ -228,12 +260,18 @@ class _ProvisionReader:
         if not isinstance(node, Mapping):
             self.reader.shape(node, "决策表", "a decision table")
             return []
-        reader = Reader(node, f"{self.where} table", self.problems,
-                        ("hit", "on", "gives", "rows", "default", "priority"))
+        reader = Reader(
+            node, f"{self.where} table", self.problems, ("hit", "on", "gives", "rows", "default", "priority")
+        )
         hit = reader.text("hit", "unique")
         if hit not in HIT_POLICIES:
-            reader.report("bad-value", reader.at("hit"), value=hit, expected=f"命中策略（{'、'.join(HIT_POLICIES)}）",
-                          expected_en=f"a hit policy ({', '.join(HIT_POLICIES)})")
+            reader.report(
+                "bad-value",
+                reader.at("hit"),
+                value=hit,
+                expected=f"命中策略（{'、'.join(HIT_POLICIES)}）",
+                expected_en=f"a hit policy ({', '.join(HIT_POLICIES)})",
+            )
             return []
         before = len(self.problems)
         columns = tuple(self.checked(item, None, "a column") for item in reader.items("on"))
@@ -251,10 +289,16 @@ class _ProvisionReader:
         table = DecisionTable(hit, columns, tuple(key.text for key, _, _ in gives), tuple(rows), default, node.at)
         priorities: tuple[Value, ...] = ()
         if hit == "priority":
-            priorities = tuple(value for item in reader.items("priority")
-                               if (value := read_typed(reader, "priority", reader.scalar(item), gives[0][1], None)) is not None)
-            missing = [row.outputs[0] for row in rows
-                       if not isinstance(row.outputs[0], Literal) or row.outputs[0].value not in priorities]
+            priorities = tuple(
+                ranked
+                for item in reader.items("priority")
+                if (ranked := read_typed(reader, "priority", reader.scalar(item), gives[0][1], None)) is not None
+            )
+            missing = [
+                row.outputs[0]
+                for row in rows
+                if not isinstance(row.outputs[0], Literal) or row.outputs[0].value not in priorities
+            ]
             if missing:
                 reader.report("missing-key", node.at, where="table", key="priority")
                 return []
@@ -279,17 +323,28 @@ class _ProvisionReader:
             word, unit, values = self.reader.scalar(value), None, None
         of = FIELD_TYPES.get(word)
         if of is None:
-            self.reader.report("bad-value", value.at, value=word, expected=f"类型（{'、'.join(FIELD_TYPES)}）",
-                               expected_en=f"a type ({', '.join(FIELD_TYPES)})")
+            self.reader.report(
+                "bad-value",
+                value.at,
+                value=word,
+                expected=f"类型（{'、'.join(FIELD_TYPES)}）",
+                expected_en=f"a type ({', '.join(FIELD_TYPES)})",
+            )
             of = MONEY
         return Type(of.kind, unit if of.kind is Kind.QUANTITY else None, of.integer, values), label
 
-    def _row(self, reader: Reader, node: Node, columns: tuple[Expr, ...],
-             gives: list[tuple[Scalar, Type, Text | None]]) -> TableRow | None:
+    def _row(
+        self, reader: Reader, node: Node, columns: tuple[Expr, ...], gives: list[tuple[Scalar, Type, Text | None]]
+    ) -> TableRow | None:
         width = len(columns) + len(gives)
         if not isinstance(node, NodeSequence) or len(node.items) != width:
-            reader.report("wrong-shape", node.at, what=reader.where, expected=f"有 {width} 格的一行",
-                          expected_en=f"a row of {width} cells")
+            reader.report(
+                "wrong-shape",
+                node.at,
+                what=reader.where,
+                expected=f"有 {width} 格的一行",
+                expected_en=f"a row of {width} cells",
+            )
             return None
         tests: list[Expr | None] = []
         for item, column in zip(node.items, columns, strict=False):
@@ -299,8 +354,9 @@ class _ProvisionReader:
             except PackError as error:
                 self.problems.extend(error.problems)
                 return None
-        outputs = [self.checked(item, of, "a cell")
-                   for item, (_, of, _) in zip(node.items[len(columns):], gives, strict=True)]
+        outputs = [
+            self.checked(item, of, "a cell") for item, (_, of, _) in zip(node.items[len(columns) :], gives, strict=True)
+        ]
         texts = tuple(reader.scalar(item) for item in node.items)
         return TableRow(tuple(tests), tuple(outputs), texts, node.at)
 
@@ -309,15 +365,21 @@ class _ProvisionReader:
             return None
         items = reader.items("default")
         if len(items) != len(gives):
-            reader.report("wrong-shape", reader.at("default"), what=reader.where, expected=f"{len(gives)} 个值",
-                          expected_en=f"{len(gives)} values")
+            reader.report(
+                "wrong-shape",
+                reader.at("default"),
+                what=reader.where,
+                expected=f"{len(gives)} 个值",
+                expected_en=f"{len(gives)} values",
+            )
             return None
         return tuple(self.checked(item, of, "the default") for item, (_, of, _) in zip(items, gives, strict=True))
 
     # Outcomes
 
-    def _outcome(self, kind: ProvisionKind, applies: Expr | None,
-                 requirements: list[Requirement]) -> tuple[Expr, list[Output]]:
+    def _outcome(
+        self, kind: ProvisionKind, applies: Expr | None, requirements: list[Requirement]
+    ) -> tuple[Expr, list[Output]]:
         reader = self.reader
         conditions = [requirement.condition for requirement in requirements]
         match kind:
@@ -327,8 +389,14 @@ class _ProvisionReader:
                 return entitlement(applies, conditions, self._exceptions(kind), amount, unspecified)
             case ProvisionKind.SANCTION:
                 reader.need("triggers")
-                return sanction(applies, conjunction(conditions), self._exceptions(kind), self.optional("rate", RATIO),
-                                self.optional("amount", MONEY), self.optional("amount_max", MONEY))
+                return sanction(
+                    applies,
+                    conjunction(conditions),
+                    self._exceptions(kind),
+                    self.optional("rate", RATIO),
+                    self.optional("amount", MONEY),
+                    self.optional("amount_max", MONEY),
+                )
             case ProvisionKind.DEADLINE:
                 for name in (self.context.deadline.done, self.context.deadline.done_on, self.context.deadline.as_of):
                     if name not in self.facts:
@@ -345,8 +413,10 @@ class _ProvisionReader:
                 branches = not_applicable(applies)
                 if self.planned:
                     branches += not_applicable(has_target(self.facts, self.context.target, self.planned))
-                return (status_expression(kind, branches, judgement(self.context.target)),
-                        target_outputs(self.context.target))
+                return (
+                    status_expression(kind, branches, judgement(self.context.target)),
+                    target_outputs(self.context.target),
+                )
             case ProvisionKind.PARAMETER:
                 return status_expression(kind, not_applicable(applies), Literal("stated", status_type(kind))), []
 
@@ -362,11 +432,19 @@ class _ProvisionReader:
             inner = Reader(item, f"{self.where} exception", self.problems, ("when", "status", "amount", "amount_max"))
             status = inner.text("status")
             if status not in STATUSES[kind]:
-                inner.report("bad-value", inner.at("status"), value=status, expected=f"结论（{'、'.join(STATUSES[kind])}）",
-                             expected_en=f"a status ({', '.join(STATUSES[kind])})")
+                inner.report(
+                    "bad-value",
+                    inner.at("status"),
+                    value=status,
+                    expected=f"结论（{'、'.join(STATUSES[kind])}）",
+                    expected_en=f"a status ({', '.join(STATUSES[kind])})",
+                )
                 continue
-            outputs = tuple(Output(name, self.checked(item.get(name), MONEY, name), frozenset((status,)))
-                            for name in ("amount", "amount_max") if inner.has(name))
+            outputs = tuple(
+                Output(name, self.checked(item.get(name), MONEY, name), frozenset((status,)))
+                for name in ("amount", "amount_max")
+                if inner.has(name)
+            )
             found.append(Branch(self.checked(inner.need("when"), BOOLEAN, "when"), status, outputs))
         return found
 
@@ -398,8 +476,9 @@ class _ProvisionReader:
         for item in self.reader.items("measures"):
             if isinstance(item, Mapping) and item.get("if") is not None:
                 inner = Reader(item, f"{self.where} measure", self.problems, ("zh", "en", "if"))
-                found.append(Measure(Text(inner.text("zh"), inner.text("en")),
-                                     self.checked(item.get("if"), BOOLEAN, "measure")))
+                found.append(
+                    Measure(Text(inner.text("zh"), inner.text("en")), self.checked(item.get("if"), BOOLEAN, "measure"))
+                )
             else:
                 found.append(Measure(self.reader.as_words(item)))
         return tuple(found)
@@ -419,8 +498,9 @@ def _stand_in(of: Type | None) -> Expr:
 # Readings
 
 
-def _readings(node: Mapping, context: PackContext, problems: list[Problem],
-              provision: Provision) -> tuple[Reading, ...]:
+def _readings(
+    node: Mapping, context: PackContext, problems: list[Problem], provision: Provision
+) -> tuple[Reading, ...]:
     reader = Reader(node, f"provision {provision.id}", problems)
     found = []
     for number, item in enumerate(reader.items("readings"), 1):
@@ -431,13 +511,21 @@ def _readings(node: Mapping, context: PackContext, problems: list[Problem],
         for key in ("point", "chosen"):
             inner.need(key)
         alternatives = tuple(_alternative(other, inner, node, context, problems) for other in inner.items("others"))
-        found.append(Reading(inner.text("id") or str(number), inner.words("point"), inner.words("chosen"),
-                             inner.words("why"), alternatives))
+        found.append(
+            Reading(
+                inner.text("id") or str(number),
+                inner.words("point"),
+                inner.words("chosen"),
+                inner.words("why"),
+                alternatives,
+            )
+        )
     return tuple(found)
 
 
-def _alternative(node: Node, reader: Reader, provision: Mapping, context: PackContext,
-                 problems: list[Problem]) -> Alternative:
+def _alternative(
+    node: Node, reader: Reader, provision: Mapping, context: PackContext, problems: list[Problem]
+) -> Alternative:
     """Plain text, or `{zh, en, with: {keys of the provision that read otherwise}}`."""
     if not isinstance(node, Mapping):
         return Alternative(reader.as_words(node))
@@ -468,4 +556,3 @@ def merge(base: Mapping, changes: Mapping) -> Mapping:
             entries.append((key, value if change is None else change))
     entries += [pair for pair in changes if base.get(pair[0].text) is None]
     return Mapping(tuple(entries), base.at)
-

@@ -27,8 +27,14 @@ class Reader:
         if known is not None:
             for key, _ in node:
                 if key.text not in known:
-                    self.report("unknown-key", key.at, key=key.text, where=where, known=list(known),
-                                suggestion=nearest(key.text, known) or "")
+                    self.report(
+                        "unknown-key",
+                        key.at,
+                        key=key.text,
+                        where=where,
+                        known=list(known),
+                        suggestion=nearest(key.text, known) or "",
+                    )
 
     def report(self, code: str, at: Location, **fields: object) -> None:
         self.problems.append(Problem(code, at, fields))
@@ -97,7 +103,7 @@ class Reader:
     def texts(self, key: str) -> tuple[str, ...]:
         return tuple(self.scalar(item) for item in self.items(key))
 
-    def date(self, key: str) -> date | None:
+    def day(self, key: str) -> date | None:
         if not self.has(key):
             return None
         return self.as_date(self.node.get(key))
@@ -126,5 +132,8 @@ class Reader:
 
 def expression_place(node: Scalar) -> Location:
     """Where the text of a scalar begins: past an opening quote."""
-    return node.at.at(1) if node.quoted and node.at.text and node.at.text[(node.at.column or 1) - 1 :][:1] in "'\"" \
+    return (
+        node.at.at(1)
+        if node.quoted and node.at.text and node.at.text[(node.at.column or 1) - 1 :][:1] in "'\""
         else node.at
+    )

@@ -74,7 +74,7 @@ def _short_percent(ratio: Value) -> str:
 
 
 def typed_cell(value: Value | None, of: Type) -> Cell:
-    if value is None or isinstance(value, (str, date)) and not isinstance(value, bool):
+    if value is None or (isinstance(value, (str, date)) and not isinstance(value, bool)):
         return value
     if of.kind is Kind.MONEY and isinstance(value, int):
         return Money(value)
@@ -106,8 +106,16 @@ def flat_table(pack: Pack, outcomes: Sequence[Outcome], labels: Sequence[str], l
     rows = []
     for outcome, label in zip(outcomes, labels, strict=True):
         provision = pack.provision(outcome.provision)
-        rows.append((label, provision.label.get(lang), LABELS[outcome.status].get(lang), _result(outcome),
-                     _reason(pack, outcome, lang), clause(outcome)))
+        rows.append(
+            (
+                label,
+                provision.label.get(lang),
+                LABELS[outcome.status].get(lang),
+                _result(outcome),
+                _reason(pack, outcome, lang),
+                clause(outcome),
+            )
+        )
     headers = _words("case", "matter", "status", "amount", "why", "clause", lang=lang)
     if any(outcome.values.get("due_date") for outcome in outcomes):
         headers[3] = headers[3] + "/" + _WORDS["due"].get(lang)
@@ -127,7 +135,7 @@ def _result(outcome: Outcome) -> Cell:
 def _reason(pack: Pack, outcome: Outcome, lang: Lang) -> str:
     text = why(outcome, pack.provision(outcome.provision), lang)
     if outcome.readings:
-        text += ("（另有读法）" if lang == "zh" else " (another reading differs)")
+        text += "（另有读法）" if lang == "zh" else " (another reading differs)"
     return text
 
 
@@ -174,16 +182,22 @@ def _subject_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutco
         blanks[-3] = Money(sum(outcome.known_total for outcome in outcomes if outcome.total is not None))
         open_subjects = sum(outcome.total is None for outcome in outcomes)
         if open_subjects:
-            blanks[-2] = (f"另有 {open_subjects} 个无法判定，未计入" if lang == "zh"
-                          else f"{open_subjects} more undetermined, not counted")
+            blanks[-2] = (
+                f"另有 {open_subjects} 个无法判定，未计入"
+                if lang == "zh"
+                else f"{open_subjects} more undetermined, not counted"
+            )
         footer = tuple(blanks)
     return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, tuple(_notes(pack, outcomes, lang)))
 
 
 def _telling(shown: Sequence[Item]) -> list[Item]:
     """The items a reader must know of: what was cut, missed or left open; parts rather than their sum."""
-    return [item for item in shown
-            if not item.matter.replaces and (item.outcome.status in ADVERSE or item.outcome.status == UNDETERMINED)]
+    return [
+        item
+        for item in shown
+        if not item.matter.replaces and (item.outcome.status in ADVERSE or item.outcome.status == UNDETERMINED)
+    ]
 
 
 def _subject_status(outcome: DossierOutcome, shown: Sequence[Item], main: Item | None, lang: Lang) -> str:
@@ -201,8 +215,13 @@ def _subject_reason(pack: Pack, shown: Sequence[Item], lang: Lang) -> str:
         telling = [item for item in shown if not item.matter.replaces][:1]
     if any(item.outcome.status == UNDETERMINED for item in telling):
         undetermined = [item for item in telling if item.outcome.status == UNDETERMINED]
-        labels = list(dict.fromkeys(label for item in undetermined for label in missing_labels(
-            item.outcome, pack.provision(item.matter.provision), lang)))
+        labels = list(
+            dict.fromkeys(
+                label
+                for item in undetermined
+                for label in missing_labels(item.outcome, pack.provision(item.matter.provision), lang)
+            )
+        )
         if labels:
             rest = [item for item in telling if item not in undetermined]
             text = ("缺少：" + "、".join(labels)) if lang == "zh" else "missing: " + ", ".join(labels)
@@ -256,27 +275,46 @@ def _column(pack: Pack, outcome: DossierOutcome, column: object, lang: Lang) -> 
 
 def _matter_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutcome], lang: Lang) -> Table:
     record = dossier.records[dossier.subject]
-    headers = [record.fields[record.key].label.get(lang) if record.key else _WORDS["case"].get(lang),
-               *_words("matter", "detail", "status", "amount", "counted", "why", "clause", lang=lang)]
+    headers = [
+        record.fields[record.key].label.get(lang) if record.key else _WORDS["case"].get(lang),
+        *_words("matter", "detail", "status", "amount", "counted", "why", "clause", lang=lang),
+    ]
     rows: list[tuple[Cell, ...]] = []
     grand = 0
     for outcome in outcomes:
         for item in outcome.items:
             if item.outcome.status == "not_applicable":
                 continue
-            rows.append((outcome.subject, pack.provision(item.matter.provision).label.get(lang),
-                         _detail(dossier, item, lang), LABELS[item.outcome.status].get(lang), _result(item.outcome),
-                         Money(item.paid) if item.paid is not None else None,
-                         _matter_reason(pack, dossier, outcome, item, lang), clause(item.outcome)))
+            rows.append(
+                (
+                    outcome.subject,
+                    pack.provision(item.matter.provision).label.get(lang),
+                    _detail(dossier, item, lang),
+                    LABELS[item.outcome.status].get(lang),
+                    _result(item.outcome),
+                    Money(item.paid) if item.paid is not None else None,
+                    _matter_reason(pack, dossier, outcome, item, lang),
+                    clause(item.outcome),
+                )
+            )
         if len(outcomes) > 1:
             open_items = len(outcome.undetermined)
-            note = (f"另有 {open_items} 项无法判定" if lang == "zh" else f"{open_items} more undetermined") if open_items else ""
-            rows.append((outcome.subject, _WORDS["total"].get(lang), "", "", None, Money(outcome.known_total), note, ""))
+            note = (
+                (f"另有 {open_items} 项无法判定" if lang == "zh" else f"{open_items} more undetermined")
+                if open_items
+                else ""
+            )
+            rows.append(
+                (outcome.subject, _WORDS["total"].get(lang), "", "", None, Money(outcome.known_total), note, "")
+            )
         grand += outcome.known_total
     label = dossier.total.get(lang) if dossier.total else _WORDS["total"].get(lang)
     open_items = sum(len(outcome.undetermined) for outcome in outcomes)
-    note = (f"另有 {open_items} 项无法判定，未计入" if lang == "zh"
-            else f"{open_items} undetermined, not counted") if open_items else ""
+    note = (
+        (f"另有 {open_items} 项无法判定，未计入" if lang == "zh" else f"{open_items} undetermined, not counted")
+        if open_items
+        else ""
+    )
     footer: tuple[Cell, ...] = (label, "", "", "", None, Money(grand), note, "")
     return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, tuple(_notes(pack, outcomes, lang)))
 
@@ -311,7 +349,9 @@ def _notes(pack: Pack, outcomes: Sequence[DossierOutcome], lang: Lang) -> list[s
     for outcome in outcomes:
         for identity, reason in outcome.skipped:
             label = pack.provision(identity).label.get(lang)
-            seen[identity] = (f"未评“{label}”：{reason.zh}" if lang == "zh" else f"not assessed, {label}: {reason.get('en')}")
+            seen[identity] = (
+                f"未评“{label}”：{reason.zh}" if lang == "zh" else f"not assessed, {label}: {reason.get('en')}"
+            )
     return list(seen.values())
 
 
@@ -325,19 +365,28 @@ def explain_dossier(pack: Pack, dossier: Dossier, outcome: DossierOutcome, lang:
         if item.yields_to is not None:
             other = outcome.items[item.yields_to]
             label = _detail(dossier, other, lang)
-            lines.append(f"此项与“{label}”属同一范围，就高不重复，不另计。" if lang == "zh"
-                         else f"This one and '{label}' exclude each other: only the higher is paid.")
+            lines.append(
+                f"此项与“{label}”属同一范围，就高不重复，不另计。"
+                if lang == "zh"
+                else f"This one and '{label}' exclude each other: only the higher is paid."
+            )
         lines.append("")
     if dossier.total is not None:
         parts = [money_text(item.paid) for item in outcome.items if item.paid]
         label = dossier.total.get(lang)
         total = money_text(outcome.known_total)
         if len(parts) > 1:
-            lines.append(f"{label}：{' + '.join(parts)} = {total}元。" if lang == "zh" else
-                         f"{label}: {' + '.join(parts)} = {total} yuan.")
+            lines.append(
+                f"{label}：{' + '.join(parts)} = {total}元。"
+                if lang == "zh"
+                else f"{label}: {' + '.join(parts)} = {total} yuan."
+            )
         else:
             lines.append(f"{label}：{total}元。" if lang == "zh" else f"{label}: {total} yuan.")
         if outcome.undetermined:
-            lines.append(f"其中 {len(outcome.undetermined)} 项尚无法判定，未计入。" if lang == "zh"
-                         else f"{len(outcome.undetermined)} matters are undetermined and not counted.")
+            lines.append(
+                f"其中 {len(outcome.undetermined)} 项尚无法判定，未计入。"
+                if lang == "zh"
+                else f"{len(outcome.undetermined)} matters are undetermined and not counted."
+            )
     return lines

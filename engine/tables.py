@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Any
 
 from engine.check import Scope, check
 from engine.errors import PackError, Problem
@@ -82,11 +83,19 @@ def _single(text: str, subject: Expr, scope: Scope, at: Location) -> Expr:
         low = Compare(">=" if match[1] == "[" else ">", subject, parse_expression(match[2].strip(), at), at)
         high = Compare("<=" if match[4] == "]" else "<", subject, parse_expression(match[3].strip(), at), at)
         checked = check(Logic("and", (low, high), at), scope)
-        ends = [part.right.value for part in checked.operands  # type: ignore[union-attr]
-                if isinstance(part, Compare) and isinstance(part.right, Literal)]
+        ends = [
+            part.right.value
+            for part in checked.operands  # type: ignore[union-attr]
+            if isinstance(part, Compare) and isinstance(part.right, Literal)
+        ]
         if len(ends) == 2 and ends[0] > ends[1]:  # type: ignore[operator]
-            raise PackError(Problem("bad-value", at, {
-                "value": text, "expected": "从小到大的区间", "expected_en": "an interval from low to high"}))
+            raise PackError(
+                Problem(
+                    "bad-value",
+                    at,
+                    {"value": text, "expected": "从小到大的区间", "expected_en": "an interval from low to high"},
+                )
+            )
         return checked
     if match := _OPERATOR.fullmatch(text):
         op = "==" if match[1] == "=" else match[1]
@@ -100,7 +109,7 @@ def table_outputs(table: DecisionTable, priorities: tuple[Value, ...] = ()) -> l
     """One expression per output of the table."""
     rows = list(table.rows)
     if table.hit == "priority":
-        rows.sort(key=lambda row: priorities.index(row.outputs[0].value))  # type: ignore[union-attr, arg-type]
+        rows.sort(key=lambda row: priorities.index(_constant(row.outputs[0])))
     guards = [conjunction([test for test in row.tests if test is not None]) for row in rows]
     found: list[Expr] = []
     for place in range(len(table.outputs)):
@@ -129,8 +138,7 @@ def table_outputs(table: DecisionTable, priorities: tuple[Value, ...] = ()) -> l
 
 def _extreme(hit: str, guards: list[Expr], values: list[Expr], rest: Expr, of: Type) -> Expr:
     """The least or greatest output of the rows that match: rows sorted, then the first that matches."""
-    ordered = sorted(zip(guards, values, strict=True), key=lambda pair: pair[1].value,  # type: ignore[union-attr]
-                     reverse=hit == "min")
+    ordered = sorted(zip(guards, values, strict=True), key=lambda pair: _constant(pair[1]), reverse=hit == "min")
     for guard, value in ordered:
         rest = IfElse(guard, value, rest, type=of)
     return rest
@@ -140,39 +148,60 @@ Domains = Mapping[str, tuple[Value | None, Value | None]]
 """Least and greatest value of a fact that is a column by itself."""
 
 
+def _constant(expr: Expr) -> Any:
+    """The value of an output that a hit policy compares: such a table's outputs are literals."""
+    assert isinstance(expr, Literal), "a table that compares its outputs has literals"
+    return expr.value
+
+
 def check_table(table: DecisionTable, domains: Domains) -> list[Problem]:
     """Gaps and forbidden overlaps over the grid that the table's own bounds draw.
 
     Columns are taken as independent, so a clean answer holds for every combination of values. A
     table whose bounds are not literals cannot be checked so; only `first` may be used for it.
     """
-    tests = [[test for row in table.rows if (test := row.tests[place]) is not None]
-             for place in range(len(table.columns))]
+    tests = [
+        [test for row in table.rows if (test := row.tests[place]) is not None] for place in range(len(table.columns))
+    ]
     points: list[list[Value]] = []
     for column, column_tests in zip(table.columns, tests, strict=True):
         found = _points(column, column_tests)
         if found is None:
             if table.hit == "first" and table.default is not None:
                 return []
-            return [Problem("table-overlap", table.at, {
-                "policy": table.hit, "first": "?", "second": "?", "case": f"`{show(column)}`: bounds are not literals"})]
+            return [
+                Problem(
+                    "table-overlap",
+                    table.at,
+                    {
+                        "policy": table.hit,
+                        "first": "?",
+                        "second": "?",
+                        "case": f"`{show(column)}`: bounds are not literals",
+                    },
+                )
+            ]
         low, high = domains.get(column.name, (None, None)) if isinstance(column, Name) else (None, None)
-        points.append([point for point in found
-                       if (low is None or point >= low) and (high is None or point <= high)])  # type: ignore[operator]
+        points.append([point for point in found if (low is None or point >= low) and (high is None or point <= high)])  # type: ignore[operator]
     size = 1
     for column_points in points:
         size *= len(column_points)
     if size > MAX_GRID:
         return [Problem("table-too-large", table.at, {"cases": size})]
-    matches = [[[test is None or bool(_at_point(test, column, point)) for point in column_points]
-                for column, test, column_points in zip(table.columns, row.tests, points, strict=True)]
-               for row in table.rows]
+    matches = [
+        [
+            [test is None or bool(_at_point(test, column, point)) for point in column_points]
+            for column, test, column_points in zip(table.columns, row.tests, points, strict=True)
+        ]
+        for row in table.rows
+    ]
     problems: list[Problem] = []
     clashes: set[tuple[int, int]] = set()
     gap_reported = False
     for cell in itertools.product(*(range(len(column_points)) for column_points in points)):
-        hits = [number for number, row in enumerate(matches)
-                if all(row[place][index] for place, index in enumerate(cell))]
+        hits = [
+            number for number, row in enumerate(matches) if all(row[place][index] for place, index in enumerate(cell))
+        ]
         if not hits and table.default is None and table.hit not in ("sum", "count") and not gap_reported:
             gap_reported = True
             problems.append(Problem("table-gap", table.at, {"case": _case(table, points, cell)}))
@@ -182,21 +211,42 @@ def check_table(table: DecisionTable, domains: Domains) -> list[Problem]:
                 continue
             if (first, second) not in clashes:
                 clashes.add((first, second))
-                problems.append(Problem("table-overlap", table.rows[second].at, {
-                    "policy": table.hit, "first": first + 1, "second": second + 1,
-                    "case": _case(table, points, cell)}))
-    reached = {hit for cell in itertools.product(*(range(len(p)) for p in points))
-               for hit in [next((n for n, row in enumerate(matches)
-                                 if all(row[place][index] for place, index in enumerate(cell))), None)] if hit is not None}
+                problems.append(
+                    Problem(
+                        "table-overlap",
+                        table.rows[second].at,
+                        {
+                            "policy": table.hit,
+                            "first": first + 1,
+                            "second": second + 1,
+                            "case": _case(table, points, cell),
+                        },
+                    )
+                )
+    reached = {
+        hit
+        for cell in itertools.product(*(range(len(p)) for p in points))
+        for hit in [
+            next(
+                (n for n, row in enumerate(matches) if all(row[place][index] for place, index in enumerate(cell))), None
+            )
+        ]
+        if hit is not None
+    }
     if table.hit == "first":
-        problems += [Problem("table-row-unreachable", row.at, {"row": number + 1})
-                     for number, row in enumerate(table.rows) if number not in reached]
+        problems += [
+            Problem("table-row-unreachable", row.at, {"row": number + 1})
+            for number, row in enumerate(table.rows)
+            if number not in reached
+        ]
     return problems
 
 
 def _case(table: DecisionTable, points: list[list[Value]], cell: tuple[int, ...]) -> str:
-    return ", ".join(f"{show(column)} = {value_text(points[place][index], column.type)}"
-                     for place, (column, index) in enumerate(zip(table.columns, cell, strict=True)))
+    return ", ".join(
+        f"{show(column)} = {value_text(points[place][index], column.type)}"
+        for place, (column, index) in enumerate(zip(table.columns, cell, strict=True))
+    )
 
 
 def _at_point(test: Expr, column: Expr, point: Value) -> object:
@@ -235,7 +285,7 @@ def _points(column: Expr, tests: list[Expr]) -> list[Value] | None:
         return [*bounds, "\0"]
     if not bounds:
         return [date(2000, 1, 1)] if of.kind is Kind.DATE else [0]
-    ordered = sorted(bounds)  # type: ignore[type-var]
+    ordered = sorted(bounds)
     if of.kind is Kind.DATE:
         return sorted({day + timedelta(days=step) for day in ordered for step in (-1, 0, 1)})  # type: ignore[operator]
     if of.integer:
@@ -243,7 +293,7 @@ def _points(column: Expr, tests: list[Expr]) -> list[Value] | None:
     points: list[Value] = [ordered[0] - 1, ordered[-1] + 1]  # type: ignore[operator]
     for low, high in itertools.pairwise(ordered):
         points.append(Fraction(low + high) / 2)  # type: ignore[operator, arg-type]
-    return sorted([*points, *ordered])  # type: ignore[type-var]
+    return sorted([*points, *ordered])
 
 
 def shown_row(row: TableRow) -> str:

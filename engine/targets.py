@@ -56,7 +56,9 @@ class _Planned:
 
 def target_fields(names: TargetFacts, reader: Reader, planned: list[_Planned]) -> dict[str, Field]:
     """The facts of a target: which figure, for which area and period, and what was reached."""
-    labels = {key.text: reader.as_words(value, key.text.replace("_", " ")) for key, value in reader.mapping("indicators")}
+    labels = {
+        key.text: reader.as_words(value, key.text.replace("_", " ")) for key, value in reader.mapping("indicators")
+    }
 
     def choice_field(name: str, zh: str, values: list[str]) -> Field:
         choices = tuple(Choice(value, labels.get(value, Text(value, value))) for value in dict.fromkeys(values))
@@ -67,8 +69,9 @@ def target_fields(names: TargetFacts, reader: Reader, planned: list[_Planned]) -
         names.indicator: choice_field(names.indicator, "指标", [row.indicator for row in planned]),
         names.area: choice_field(names.area, "地区或单位", [row.area for row in planned]),
         names.period: choice_field(names.period, "考核期", [row.period for row in planned]),
-        names.actual: Field(names.actual, NUMBER, Text("实际值", "actual value"), minimum=-_ROOM, maximum=_ROOM,
-                            at=reader.node.at),
+        names.actual: Field(
+            names.actual, NUMBER, Text("实际值", "actual value"), minimum=-_ROOM, maximum=_ROOM, at=reader.node.at
+        ),
         names.as_of: Field(names.as_of, DATE, Text("判断基准日", "judged on"), required=False, at=reader.node.at),
     }
 
@@ -111,39 +114,63 @@ def _figure(reader: Reader, node: Node) -> tuple[str, Value] | None:
             return match[1], read_quantity(match[2])
     except Unreadable:
         pass
-    reader.report("bad-value", node.at, value=text, expected="带比较号的数字，如 >= 22",
-                  expected_en="a number with its comparison, as in >= 22")
+    reader.report(
+        "bad-value",
+        node.at,
+        value=text,
+        expected="带比较号的数字，如 >= 22",
+        expected_en="a number with its comparison, as in >= 22",
+    )
     return None
 
 
-def target_lets(names: TargetFacts, fields: MappingType[str, Field], planned: list[_Planned],
-                periods: MappingType[str, date], at: Location) -> list[Let]:
+def target_lets(
+    names: TargetFacts,
+    fields: MappingType[str, Field],
+    planned: list[_Planned],
+    periods: MappingType[str, date],
+    at: Location,
+) -> list[Let]:
     """The table of planned figures, as the names `op`, `planned`, `unit` and `ends`."""
-    columns = tuple(Name(name, type=fields[name].type, role="fact")
-                    for name in (names.indicator, names.area, names.period))
+    columns = tuple(
+        Name(name, type=fields[name].type, role="fact") for name in (names.indicator, names.area, names.period)
+    )
     operators = Type(Kind.ENUM, values=(">=", ">", "<=", "<", "=", "~"))
     rows = []
     for row in planned:
         keys = (row.indicator, row.area, row.period)
-        tests: tuple[Expr, ...] = tuple(Compare("==", column, Literal(key, column.type))
-                                        for column, key in zip(columns, keys, strict=True))
-        outputs = (Literal(row.op, operators), Literal(row.value, NUMBER), Literal(row.unit, TEXT),
-                   Literal(periods.get(row.period), DATE))
+        tests: tuple[Expr, ...] = tuple(
+            Compare("==", column, Literal(key, column.type)) for column, key in zip(columns, keys, strict=True)
+        )
+        outputs = (
+            Literal(row.op, operators),
+            Literal(row.value, NUMBER),
+            Literal(row.unit, TEXT),
+            Literal(periods.get(row.period), DATE),
+        )
         rows.append(TableRow(tests, outputs, (*keys, f"{row.op} {row.value}{row.unit}"), row.at))
     table = DecisionTable("unique", columns, ("op", "planned", "unit", "ends"), tuple(rows), None, at)
     labels = (None, Text("计划值", "planned"), Text("单位", "unit"), Text("期末", "period end"))
-    return [Let(name, expr, label, table, at)
-            for name, expr, label in zip(table.outputs, table_outputs(table), labels, strict=True)]
+    return [
+        Let(name, expr, label, table, at)
+        for name, expr, label in zip(table.outputs, table_outputs(table), labels, strict=True)
+    ]
 
 
 def has_target(fields: MappingType[str, Field], names: TargetFacts, planned: list[_Planned]) -> Expr:
     """Whether the plan sets a figure for this indicator, area and period."""
+
     def equals(name: str, value: str) -> Expr:
         of = fields[name].type
         return Compare("==", Name(name, type=of, role="fact"), Literal(value, of))
 
-    rows: list[Expr] = [Logic("and", (equals(names.indicator, row.indicator), equals(names.area, row.area),
-                                      equals(names.period, row.period))) for row in planned]
+    rows: list[Expr] = [
+        Logic(
+            "and",
+            (equals(names.indicator, row.indicator), equals(names.area, row.area), equals(names.period, row.period)),
+        )
+        for row in planned
+    ]
     return rows[0] if len(rows) == 1 else Logic("or", tuple(rows))
 
 

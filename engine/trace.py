@@ -52,8 +52,7 @@ class Trace:
     steps: tuple[Step, ...]
 
 
-def trace_outcome(provision: Provision, values: Mapping[str, Value | None], on: date | None,
-                  outcome: Outcome) -> Trace:
+def trace_outcome(provision: Provision, values: Mapping[str, Value | None], on: date | None, outcome: Outcome) -> Trace:
     """The steps behind an outcome, in the order a person would check them."""
     return _Tracer(provision, names_of(provision, values, on), outcome).trace()
 
@@ -71,17 +70,27 @@ class _Tracer:
         return None if isinstance(found, Unknown) else found
 
     def trace(self) -> Trace:
-        steps = [Step("fact", field.label, field.type, self.value(Name(name, type=field.type)), name=name)
-                 for name, field in self.provision.facts.items()]
-        read = {node.name for expr in self._expressions() for node in walk(expr)
-                if isinstance(node, Name) and node.role == "parameter"}
-        steps += [Step("parameter", parameter.label, parameter.type, self.value(Name(name, type=parameter.type)),
-                       name=name)
-                  for name, parameter in self.provision.parameters.items() if name in read]
+        steps = [
+            Step("fact", field.label, field.type, self.value(Name(name, type=field.type)), name=name)
+            for name, field in self.provision.facts.items()
+        ]
+        read = {
+            node.name
+            for expr in self._expressions()
+            for node in walk(expr)
+            if isinstance(node, Name) and node.role == "parameter"
+        }
+        steps += [
+            Step("parameter", parameter.label, parameter.type, self.value(Name(name, type=parameter.type)), name=name)
+            for name, parameter in self.provision.parameters.items()
+            if name in read
+        ]
         if self.provision.applies is not None:
             steps.append(self.condition("applies", self.provision.applies, None))
-        steps += [self.condition("requirement", requirement.condition, requirement.label)
-                  for requirement in self.provision.requirements]
+        steps += [
+            self.condition("requirement", requirement.condition, requirement.label)
+            for requirement in self.provision.requirements
+        ]
         seen_tables: list[int] = []
         for let in self.provision.lets:
             if let.table is not None:
@@ -100,16 +109,29 @@ class _Tracer:
                 continue
             label = output.label or OUTPUT_LABELS.get(output.name, Text(output.name, output.name))
             step = self.formula("output", label, output.expr, output.name)
-            steps.append(Step("output", label, step.type, self.outcome.values[output.name], output.expr, step.operands,
-                              exact=self.outcome.unrounded.get(output.name), name=output.name))
+            steps.append(
+                Step(
+                    "output",
+                    label,
+                    step.type,
+                    self.outcome.values[output.name],
+                    output.expr,
+                    step.operands,
+                    exact=self.outcome.unrounded.get(output.name),
+                    name=output.name,
+                )
+            )
         return Trace(tuple(steps))
 
     def _expressions(self) -> list[Expr]:
-        return [self.provision.status, *(output.expr for output in self.provision.outputs),
-                *(let.expr for let in self.provision.lets)]
+        return [
+            self.provision.status,
+            *(output.expr for output in self.provision.outputs),
+            *(let.expr for let in self.provision.lets),
+        ]
 
     def operands(self, expr: Expr) -> tuple[Operand, ...]:
-        found = []
+        found: list[Operand] = []
         for node in walk(expr):
             if isinstance(node, Name) and all(operand.name != node.name for operand in found):
                 found.append(Operand(node.name, self.label(node.name), node.type, self.value(node)))
@@ -141,8 +163,17 @@ class _Tracer:
             undecided = undecided or (None in results and False not in results)
         operands = tuple(operand for column in table.columns for operand in self.operands(column))
         texts = table.rows[row - 1].texts if row is not None and not undecided else ()
-        return Step("table", let.label or OUTPUT_LABELS.get(let.name, Text(let.name, let.name)), let.expr.type,
-                    self.value(let.expr), None, operands, None if undecided else row, texts, name=let.name)
+        return Step(
+            "table",
+            let.label or OUTPUT_LABELS.get(let.name, Text(let.name, let.name)),
+            let.expr.type,
+            self.value(let.expr),
+            None,
+            operands,
+            None if undecided else row,
+            texts,
+            name=let.name,
+        )
 
 
 OUTPUT_LABELS: dict[str, Text] = {
@@ -160,9 +191,12 @@ def trace_dict(trace: Trace) -> list[dict[str, Any]]:
     """The trace as plain data."""
     found = []
     for step in trace.steps:
-        entry: dict[str, Any] = {"kind": step.kind, "name": step.name,
-                                 "label": {"zh": step.label.zh, "en": step.label.en},
-                                 "value": None if step.value is None else plain_value(step.value)}
+        entry: dict[str, Any] = {
+            "kind": step.kind,
+            "name": step.name,
+            "label": {"zh": step.label.zh, "en": step.label.en},
+            "value": None if step.value is None else plain_value(step.value),
+        }
         if step.expr is not None:
             entry["expression"] = show(step.expr)
             entry["reads"] = sorted(names(step.expr))

@@ -391,8 +391,9 @@ def value_text(value: Value | None, of: Type, lang: str = "zh") -> str:
             return decimal_text(value) + _unit_text(of.unit, lang)
 
 
-_UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "", "岁": "years",
-             "名": "", "级": "", "分": "points", "个": "", "项": "items", "美元": "US dollars"}  # fmt: skip
+_UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "",
+             "岁": "years", "名": "", "级": "", "分": "points", "个": "", "项": "items",
+             "美元": "US dollars"}  # fmt: skip
 
 
 def _unit_text(unit: str | None, lang: str) -> str:

@@ -75,8 +75,9 @@ def read_yaml(path: Path, shown: str | None = None) -> Node:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise PackError(Problem("unreadable-file", Location(name),
-                                {"path": name, "reason": error.strerror or str(error)})) from None
+        raise PackError(
+            Problem("unreadable-file", Location(name), {"path": name, "reason": error.strerror or str(error)})
+        ) from None
     if len(data) > MAX_BYTES:
         raise PackError(Problem("yaml-too-large", Location(name), {"size": path.stat().st_size, "limit": MAX_BYTES}))
     try:
@@ -124,7 +125,7 @@ class _Builder:
             if node is None:
                 node = Mapping((), Location(self.name, 1, 1))
         except yaml.YAMLError as error:
-            raise PackError(self.problems + [self._syntax(error)]) from None
+            raise PackError([*self.problems, self._syntax(error)]) from None
         except RecursionError:
             raise PackError(Problem("yaml-too-deep", Location(self.name), {"limit": MAX_DEPTH})) from None
         if self.problems:
@@ -137,8 +138,9 @@ class _Builder:
         if mark is None:
             return Problem("yaml-syntax", Location(self.name), {"reason": reason})
         text = self.lines[mark.line] if mark.line < len(self.lines) else ""
-        return Problem("yaml-syntax", Location(self.name, mark.line + 1, mark.column + 1, text=text[:400]),
-                       {"reason": reason})
+        return Problem(
+            "yaml-syntax", Location(self.name, mark.line + 1, mark.column + 1, text=text[:400]), {"reason": reason}
+        )
 
     def node(self, event: Any, depth: int) -> Node:
         at = self.at(event)
@@ -163,8 +165,9 @@ class _Builder:
             key = self.node(event, depth + 1)
             value = self.node(next(self.events), depth + 1)
             if not isinstance(key, Scalar):
-                self.problems.append(Problem("wrong-shape", key.at,
-                                             {"what": "键 / a key", "expected": "文字", "expected_en": "text"}))
+                self.problems.append(
+                    Problem("wrong-shape", key.at, {"what": "键 / a key", "expected": "文字", "expected_en": "text"})
+                )
                 continue
             if key.text in seen:
                 self.problems.append(Problem("duplicate-key", key.at, {"key": key.text, "first": seen[key.text]}))

@@ -24,7 +24,18 @@ from engine.assessing import given_values
 from engine.dossier import AgendaEntry, DossierOutcome, Item, matter_inputs
 from engine.errors import EvaluationError, Problem
 from engine.evaluate.durable import (
-    Absent, AllOf, Derive, Fact, NoVerdict, OutsideSubset, Own, Pattern, Present, Ref, Rule, RuleBase,
+    Absent,
+    AllOf,
+    Derive,
+    Fact,
+    NoVerdict,
+    OutsideSubset,
+    Own,
+    Pattern,
+    Present,
+    Ref,
+    Rule,
+    RuleBase,
 )  # fmt: skip
 from engine.evaluate.durable import AnyOf as Either
 from engine.evaluate.durable import Condition as EngineCondition
@@ -35,8 +46,22 @@ from engine.kinds import STATUSES, UNDETERMINED
 from engine.load import Pack
 from engine.model import Case, Dossier, Matter, Provision, Text
 from engine.normal import (
-    All, AnyOf, Choose, Condition, Const, Flag, Known, Negate, Plan, Term, Test, Truth, Word, encode,
-    lower_condition, normal_form,
+    All,
+    AnyOf,
+    Choose,
+    Condition,
+    Const,
+    Flag,
+    Known,
+    Negate,
+    Plan,
+    Term,
+    Test,
+    Truth,
+    Word,
+    encode,
+    lower_condition,
+    normal_form,
 )  # fmt: skip
 from engine.values import Value
 
@@ -114,8 +139,13 @@ class Compiler:
                 return value == status
             case Choose(condition, then, other):
                 a, b = self.status(then, status), self.status(other, status)
-                return either([all_of([self.formula(condition, True), a]), all_of([self.formula(condition, False), b]),
-                               all_of([a, b])])
+                return either(
+                    [
+                        all_of([self.formula(condition, True), a]),
+                        all_of([self.formula(condition, False), b]),
+                        all_of([a, b]),
+                    ]
+                )
         return False
 
     def values(self, row: Mapping[str, Stored]) -> dict[str, int | None]:
@@ -169,8 +199,11 @@ class CompiledDossier:
         for name, compiler in self.rows.items():
             schema[f"row_{name}"] = {"row": False, **dict.fromkeys(compiler.terms.values(), True)}
         for number, compiled in enumerate(self.matters):
-            schema[f"claim_{number}"] = {"row": False, "group": False,
-                                         **dict.fromkeys(compiled.compiler.terms.values(), True)}
+            schema[f"claim_{number}"] = {
+                "row": False,
+                "group": False,
+                **dict.fromkeys(compiled.compiler.terms.values(), True),
+            }
         self.rule_base = RuleBase(schema, rules)
 
     def _agenda(self, number: int, matter: Matter) -> list[Rule]:
@@ -185,8 +218,9 @@ class CompiledDossier:
 
     def _outcomes(self, number: int, matter: Matter) -> list[Rule]:
         provision = self.pack.provision(matter.provision)
-        parameters = {name: parameter.on(self.on) if self.on else None
-                      for name, parameter in provision.parameters.items()}
+        parameters = {
+            name: parameter.on(self.on) if self.on else None for name, parameter in provision.parameters.items()
+        }
         plan = normal_form(provision, parameters)
         compiler = Compiler(self.vocabulary)
         compiled = _CompiledMatter(matter, provision, plan, compiler, {})
@@ -211,10 +245,23 @@ class CompiledDossier:
             join = EngineTest("==", "row", Ref("a", "row"))
             body = all_of(needed)
             claim = Pattern("c", f"claim_{number}", join if body is True else AllOf((join, body)))  # type: ignore[arg-type]
-            rules.append(Rule(
-                f"outcome {number} {status}", (Pattern("a", "arises", EngineTest("==", "matter", number)), claim), (),
-                Derive("outcome", {"matter": number, "row": Ref("c", "row"), "status": self.statuses.index(status),
-                                   "amount": amount, "group": Ref("c", "group")})))
+            rules.append(
+                Rule(
+                    f"outcome {number} {status}",
+                    (Pattern("a", "arises", EngineTest("==", "matter", number)), claim),
+                    (),
+                    Derive(
+                        "outcome",
+                        {
+                            "matter": number,
+                            "row": Ref("c", "row"),
+                            "status": self.statuses.index(status),
+                            "amount": amount,
+                            "group": Ref("c", "group"),
+                        },
+                    ),
+                )
+            )
         return rules
 
     def _exclusivity(self) -> list[Rule]:
@@ -222,23 +269,58 @@ class CompiledDossier:
         same = (EngineTest("==", "matter", Ref("a", "matter")), EngineTest("==", "group", Ref("a", "group")))
         yields = Derive("yields", {"matter": Ref("a", "matter"), "row": Ref("a", "row")})
         rules = [
-            Rule("yields to a higher one", (first, Pattern("b", "outcome", AllOf(
-                (*same, EngineTest(">", "amount", Ref("a", "amount")))))), (), yields),
-            Rule("yields to an earlier equal", (first, Pattern("b", "outcome", AllOf(
-                (*same, EngineTest("==", "amount", Ref("a", "amount")),
-                 EngineTest("<", "row", Ref("a", "row")))))), (), yields),
-            Rule("is paid", (first,), (
-                Pattern("y", "yields", AllOf((EngineTest("==", "matter", Ref("a", "matter")),
-                                              EngineTest("==", "row", Ref("a", "row"))))),
-                Pattern("k", "contained", EngineTest("==", "matter", Ref("a", "matter")))),
-                Derive("paid", {"matter": Ref("a", "matter"), "row": Ref("a", "row"), "amount": Ref("a", "amount")})),
+            Rule(
+                "yields to a higher one",
+                (first, Pattern("b", "outcome", AllOf((*same, EngineTest(">", "amount", Ref("a", "amount")))))),
+                (),
+                yields,
+            ),
+            Rule(
+                "yields to an earlier equal",
+                (
+                    first,
+                    Pattern(
+                        "b",
+                        "outcome",
+                        AllOf(
+                            (
+                                *same,
+                                EngineTest("==", "amount", Ref("a", "amount")),
+                                EngineTest("<", "row", Ref("a", "row")),
+                            )
+                        ),
+                    ),
+                ),
+                (),
+                yields,
+            ),
+            Rule(
+                "is paid",
+                (first,),
+                (
+                    Pattern(
+                        "y",
+                        "yields",
+                        AllOf(
+                            (EngineTest("==", "matter", Ref("a", "matter")), EngineTest("==", "row", Ref("a", "row")))
+                        ),
+                    ),
+                    Pattern("k", "contained", EngineTest("==", "matter", Ref("a", "matter"))),
+                ),
+                Derive("paid", {"matter": Ref("a", "matter"), "row": Ref("a", "row"), "amount": Ref("a", "amount")}),
+            ),
         ]
         for number, matter in enumerate(self.dossier.matters):
             for place, other in enumerate(self.dossier.matters):
                 if other.provision in matter.replaces:
-                    rules.append(Rule(f"{number} contains {place}",
-                                      (Pattern("a", "outcome", EngineTest("==", "matter", number)),), (),
-                                      Derive("contained", {"matter": place})))
+                    rules.append(
+                        Rule(
+                            f"{number} contains {place}",
+                            (Pattern("a", "outcome", EngineTest("==", "matter", number)),),
+                            (),
+                            Derive("contained", {"matter": place}),
+                        )
+                    )
         return rules
 
     def facts(self, case: Case, done: Sequence[Item], as_of: date | None, skipped: frozenset[str]) -> list[Fact]:
@@ -259,20 +341,23 @@ class CompiledDossier:
             for place, row in enumerate(case.rows(compiled.matter.each)):
                 values, _ = matter_inputs(case, compiled.matter, row, done)
                 given = given_values(self.pack, compiled.provision, values, as_of)
-                stored = {key: encode(_with_default(given, key, field.default), field.type)
-                          for key, field in compiled.provision.facts.items()}
+                stored = {
+                    key: encode(_with_default(given, key, field.default), field.type)
+                    for key, field in compiled.provision.facts.items()
+                }
                 key: tuple[object, ...] = (number, "row", place)
                 if compiled.matter.highest_of is not None:
                     parts = tuple(row.values.get(source.field) for source in compiled.matter.highest_of)
                     key = key if None in parts else (number, *parts)
                 group = groups.setdefault(key, len(groups))
-                found.append(Fact(f"claim_{number}", {
-                    "row": place, "group": group, **compiled.compiler.values(stored)}))
+                found.append(
+                    Fact(f"claim_{number}", {"row": place, "group": group, **compiled.compiler.values(stored)})
+                )
         return found
 
 
 def _with_default(values: Mapping[str, Value | None], name: str, default: Value | None) -> Value | None:
-    return default if name not in values else values[name]
+    return values.get(name, default)
 
 
 class ChainingAgenda:
@@ -299,17 +384,21 @@ class ChainingAgenda:
     def described(self) -> Text:
         if self.chained == 0:
             reason = f"：{self.reason}" if self.reason else ""
-            return Text(f"案卷清单由参考求值器生成（未用前向链接引擎{reason}）",
-                        f"agendas built by the reference evaluator (no forward chaining{': ' + self.reason if self.reason else ''})")
+            reason_en = f": {self.reason}" if self.reason else ""
+            return Text(
+                f"案卷清单由参考求值器生成（未用前向链接引擎{reason}）",
+                f"agendas built by the reference evaluator (no forward chaining{reason_en})",
+            )
         zh = f"案卷清单由前向链接引擎（durable-rules）生成，{self.chained} 个案卷逐项与参考求值器一致"
-        en = f"agendas built by forward chaining (durable-rules), {self.chained} cases agree with the reference item by item"
+        en = f"agendas built by forward chaining (durable-rules), {self.chained} cases agree with the reference"
         if self.left:
             zh += f"；另 {self.left} 个由参考求值器生成（{self.reason}）"
             en += f"; {self.left} more by the reference evaluator ({self.reason})"
         return Text(zh, en)
 
-    def compare(self, dossier: Dossier, case: Case, agenda: Sequence[AgendaEntry], outcome: DossierOutcome,
-                as_of: date | None) -> None:
+    def compare(
+        self, dossier: Dossier, case: Case, agenda: Sequence[AgendaEntry], outcome: DossierOutcome, as_of: date | None
+    ) -> None:
         """Errors (`EvaluationError`): `evaluators-disagree`."""
         if self.worker is None:
             return
@@ -323,7 +412,7 @@ class ChainingAgenda:
             self.left += 1
             self.reason = str(error)
             return
-        derived = inference.facts[len(facts):]
+        derived = inference.facts[len(facts) :]
         _hold_against(compiled, derived, agenda, outcome)
         self.chained += 1
 
@@ -334,24 +423,23 @@ class ChainingAgenda:
         return self.compiled[key]
 
 
-def _hold_against(compiled: CompiledDossier, derived: Sequence[Fact], agenda: Sequence[AgendaEntry],
-                  outcome: DossierOutcome) -> None:
+def _hold_against(
+    compiled: CompiledDossier, derived: Sequence[Fact], agenda: Sequence[AgendaEntry], outcome: DossierOutcome
+) -> None:
     """Every derived fact against the reference's item, and the other way round."""
     skipped = {identity for identity, _ in outcome.skipped}
     matters = compiled.dossier.matters
-    arises = {(fact.values["matter"], fact.values["row"]) for fact in derived if fact.fact_type == "arises"}
-    arises = {key for key in arises if matters[key[0]].provision not in skipped}  # type: ignore[index]
+    arises = {_place(fact) for fact in derived if fact.fact_type == "arises"}
+    arises = {place for place in arises if matters[place[0]].provision not in skipped}
     expected = {(entry.matter, entry.row) for entry in agenda if not entry.open_facts}
-    for matter, row in sorted(arises ^ expected):  # type: ignore[type-var]
-        engine_says = (matter, row) in arises
-        _disagree(matters[matter].provision, f"row {row + 1} {'arises' if engine_says else 'does not arise'}",  # type: ignore[index, operator]
-                  f"row {row + 1} {'does not arise' if engine_says else 'arises'}")  # type: ignore[operator]
+    for matter, row in sorted(arises ^ expected):
+        words = ("arises", "does not arise") if (matter, row) in arises else ("does not arise", "arises")
+        _disagree(matters[matter].provision, f"row {row + 1} {words[0]}", f"row {row + 1} {words[1]}")
     found: dict[tuple[int, int], list[Fact]] = {}
     for fact in derived:
         if fact.fact_type == "outcome":
-            found.setdefault((fact.values["matter"], fact.values["row"]), []).append(fact)  # type: ignore[arg-type]
-    paid = {(fact.values["matter"], fact.values["row"]): fact.values["amount"]
-            for fact in derived if fact.fact_type == "paid"}
+            found.setdefault(_place(fact), []).append(fact)
+    paid = {_place(fact): fact.values["amount"] for fact in derived if fact.fact_type == "paid"}
     certain = outcome.total is not None
     for entry, item in zip(agenda, outcome.items, strict=True):
         key = (entry.matter, entry.row)
@@ -367,7 +455,24 @@ def _hold_against(compiled: CompiledDossier, derived: Sequence[Fact], agenda: Se
             _disagree(item.matter.provision, f"paid {paid.get(key, 0)}", f"paid {item.paid}")
 
 
+def _place(fact: Fact) -> tuple[int, int]:
+    """The matter and row a derived fact is about."""
+    matter, row = fact.values["matter"], fact.values["row"]
+    assert matter is not None, "every derived fact names its matter"
+    assert row is not None, "and its row"
+    return matter, row
+
+
 def _disagree(provision: str, chained: str, reference: str) -> None:
-    raise EvaluationError(Problem("evaluators-disagree", fields={
-        "provision": provision, "left_name": "chaining", "left": chained, "right_name": "reference",
-        "right": reference}))
+    raise EvaluationError(
+        Problem(
+            "evaluators-disagree",
+            fields={
+                "provision": provision,
+                "left_name": "chaining",
+                "left": chained,
+                "right_name": "reference",
+                "right": reference,
+            },
+        )
+    )

@@ -19,8 +19,32 @@ from engine.calendar import day_number, day_of
 from engine.kinds import UNDETERMINED
 from engine.model import Provision
 from engine.normal import (
-    All, AnyOf, Choose, Column, Condition, Const, DateCall, Flag, Known, Negate, Node, Null, Operation, Plan,
-    PlanOutput, Term, Test, Truth, Word, all_of, any_of, choose_term, compare_terms, encode, negate, normal_form,
+    All,
+    AnyOf,
+    Choose,
+    Column,
+    Condition,
+    Const,
+    DateCall,
+    Flag,
+    Known,
+    Negate,
+    Node,
+    Null,
+    Operation,
+    Plan,
+    PlanOutput,
+    Term,
+    Test,
+    Truth,
+    Word,
+    all_of,
+    any_of,
+    choose_term,
+    compare_terms,
+    encode,
+    negate,
+    normal_form,
     operate,
 )  # fmt: skip
 from engine.outcome import assess
@@ -54,8 +78,9 @@ def fold_unknown(node: Any, unknown: frozenset[str]) -> Any:
             parts = tuple(fold_unknown(part, unknown) for part in arguments)
             return Null() if any(isinstance(part, Null) for part in parts) else DateCall(function, parts)
         case Choose(condition, then, other):
-            return choose_term(fold_unknown(condition, unknown), fold_unknown(then, unknown),
-                               fold_unknown(other, unknown))
+            return choose_term(
+                fold_unknown(condition, unknown), fold_unknown(then, unknown), fold_unknown(other, unknown)
+            )
         case Test(op, left, right):
             return compare_terms(op, fold_unknown(left, unknown), fold_unknown(right, unknown))
         case All(parts):
@@ -278,7 +303,7 @@ def _day_function(name: str) -> Callable[..., int]:
     def call(*arguments: int) -> int:
         values = [day_of(value) if is_date else value for value, is_date in zip(arguments, dates, strict=True)]
         found = meaning(*values)
-        return day_number(found) if isinstance(found, date) else int(found)  # type: ignore[arg-type]
+        return day_number(found) if isinstance(found, date) else int(found)
 
     return call
 
@@ -297,8 +322,11 @@ class CompiledProvision:
         self.plan = normal_form(provision, parameters)
         self._names = tuple(provision.facts)
         self._defaults = {name: field.default for name, field in provision.facts.items() if field.default is not None}
-        self._plain = tuple(name for name, field in provision.facts.items()
-                            if field.type.kind in (Kind.BOOLEAN, Kind.MONEY, Kind.ENUM, Kind.TEXT) or field.type.integer)
+        self._plain = tuple(
+            name
+            for name, field in provision.facts.items()
+            if field.type.kind in (Kind.BOOLEAN, Kind.MONEY, Kind.ENUM, Kind.TEXT) or field.type.integer
+        )
         self._encoded = {name: field.type for name, field in provision.facts.items() if name not in self._plain}
         self._functions: dict[frozenset[str], Callable[[Sequence[Any]], Any] | None] = {}
 
@@ -308,8 +336,10 @@ class CompiledProvision:
         row = [values.get(name) for name in self._names]
         if self._encoded:
             try:
-                row = [encode(value, self._encoded[name]) if name in self._encoded else value
-                       for name, value in zip(self._names, row, strict=True)]
+                row = [
+                    encode(value, self._encoded[name]) if name in self._encoded else value
+                    for name, value in zip(self._names, row, strict=True)
+                ]
             except ValueError:
                 return self._reference(values)
         if None in row:

@@ -12,7 +12,21 @@ from typing import TypeAlias
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
 from engine.normal import (
-    All, AnyOf, Choose, Column, Condition, Const, DateCall, Flag, Known, Negate, Null, Operation, Term, Test, Truth,
+    All,
+    AnyOf,
+    Choose,
+    Column,
+    Condition,
+    Const,
+    DateCall,
+    Flag,
+    Known,
+    Negate,
+    Null,
+    Operation,
+    Term,
+    Test,
+    Truth,
     Word,
 )  # fmt: skip
 from engine.types import Kind
@@ -43,7 +57,8 @@ def term_value(term: Term, row: Stored_Row) -> int | str | None:
             a, b = term_value(left, row), term_value(right, row)
             if a is None or b is None:
                 return None
-            assert isinstance(a, int) and isinstance(b, int), "arithmetic is over whole numbers"
+            assert isinstance(a, int), "arithmetic is over whole numbers"
+            assert isinstance(b, int), "arithmetic is over whole numbers"
             match op:
                 case "+":
                     return a + b
@@ -62,10 +77,12 @@ def term_value(term: Term, row: Stored_Row) -> int | str | None:
 def _call(function: str, values: list[int | str | None]) -> int:
     takes = FUNCTIONS[function].takes
     assert takes is not None
-    arguments = [day_of(int(value)) if Kind.DATE in kinds else value  # type: ignore[arg-type]
-                 for value, kinds in zip(values, takes, strict=True)]
+    arguments = [
+        day_of(int(value)) if Kind.DATE in kinds else value  # type: ignore[arg-type]
+        for value, kinds in zip(values, takes, strict=True)
+    ]
     found = FUNCTIONS[function].meaning(*arguments)
-    return day_number(found) if isinstance(found, date) else int(found)  # type: ignore[arg-type]
+    return day_number(found) if isinstance(found, date) else int(found)
 
 
 def truth_value(condition: Condition, row: Stored_Row) -> bool | None:

@@ -44,8 +44,12 @@ class Environment(Protocol):
 class Facts:
     """The names of one evaluation: facts and parameters as given, each `let` worked out when first read."""
 
-    def __init__(self, values: Mapping[str, Value | None], lets: Mapping[str, Expr] | None = None,
-                 reasons: Mapping[str, Reason] | None = None) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Value | None],
+        lets: Mapping[str, Expr] | None = None,
+        reasons: Mapping[str, Reason] | None = None,
+    ) -> None:
         self._values: dict[str, Result] = {
             name: Unknown(frozenset((name,))) if value is None else value for name, value in values.items()
         }
@@ -134,7 +138,7 @@ def _arithmetic(op: str, left: Result, right: Result, expr: Arithmetic) -> Resul
     if isinstance(left, date):
         if isinstance(right, date):
             return (left - right).days
-        days = timedelta(days=int(right))  # type: ignore[call-overload]
+        days = timedelta(days=int(_number(right)))
         return left + days if op == "+" else left - days
     a, b = _number(left), _number(right)
     if op == "/":
