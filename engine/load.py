@@ -98,6 +98,7 @@ class Pack:
         self._provisions: dict[str, Provision] = {}
         self._dossiers: dict[str, Dossier] | None = None
         self._read: set[Path] = set()
+        self._proved = False
 
     def _fact_names(self, header: Reader, key: str, roles: tuple[str, ...]) -> dict[str, str]:
         """What the pack calls the facts of a kind of provision; the role's own name where it does not say."""
@@ -237,8 +238,27 @@ class Pack:
             if path not in self._read:
                 self._load(path)
         self._raise()
+        self._prove()
         _ = self.dossiers
         return self
+
+    def _prove(self) -> None:
+        """Every provision, and every way to read it, stays within 64-bit integers over its declared bounds."""
+        from engine.normal import normal_form
+
+        if self._proved:
+            return
+        for provision in self._provisions.values():
+            variants = [other.variant for reading in provision.readings for other in reading.alternatives]
+            for version in (provision, *(variant for variant in variants if variant is not None)):
+                on = self.reference_date
+                parameters = {name: item.on(on) if on else None for name, item in version.parameters.items()}
+                try:
+                    normal_form(version, parameters)
+                except PackError as error:
+                    self.problems.extend(problem for problem in error.problems if problem not in self.problems)
+        self._raise()
+        self._proved = True
 
     @property
     def provisions(self) -> dict[str, Provision]:

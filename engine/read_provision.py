@@ -58,7 +58,7 @@ KIND_KEYS: dict[ProvisionKind, tuple[str, ...]] = {
     ProvisionKind.DEADLINE: ("due",),
     ProvisionKind.OBLIGATION: ("duty",),
     ProvisionKind.PROHIBITION: ("forbids",),
-    ProvisionKind.TARGET: ("indicators", "targets"),
+    ProvisionKind.TARGET: ("indicators", "targets", "exceptions"),
     ProvisionKind.PARAMETER: (),
 }
 CONDITION_KEYS: dict[ProvisionKind, str] = {
@@ -413,6 +413,7 @@ class _ProvisionReader:
                 branches = not_applicable(applies)
                 if self.planned:
                     branches += not_applicable(has_target(self.facts, self.context.target, self.planned))
+                branches += self._exceptions(kind)
                 return (
                     status_expression(kind, branches, judgement(self.context.target)),
                     target_outputs(self.context.target),
@@ -542,7 +543,7 @@ def _alternative(
 
 
 def merge(base: Mapping, changes: Mapping) -> Mapping:
-    """The base with keys replaced; `let` is merged name by name; a null removes a key."""
+    """The base with keys replaced; `let` is merged name by name, `targets` by indicator; a null removes a key."""
     entries: list[tuple[Scalar, Node]] = []
     for key, value in base:
         change = changes.get(key.text)
@@ -552,7 +553,17 @@ def merge(base: Mapping, changes: Mapping) -> Mapping:
             kept = tuple((name, change.get(name.text) or inner) for name, inner in value)
             added = tuple(pair for pair in change if value.get(pair[0].text) is None)
             entries.append((key, Mapping(kept + added, value.at)))
+        elif key.text == "targets" and isinstance(change, NodeSequence) and isinstance(value, NodeSequence):
+            named = {_indicator(block) for block in change.items}
+            kept = tuple(block for block in value.items if _indicator(block) not in named)
+            entries.append((key, NodeSequence(kept + change.items, value.at)))
         else:
             entries.append((key, value if change is None else change))
     entries += [pair for pair in changes if base.get(pair[0].text) is None]
     return Mapping(tuple(entries), base.at)
+
+
+def _indicator(block: Node) -> str | None:
+    """The indicator a block of targets is about."""
+    found = block.get("indicator") if isinstance(block, Mapping) else None
+    return found.text if isinstance(found, Scalar) else None

@@ -16,7 +16,6 @@ from typing import Any
 
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
-from engine.kinds import UNDETERMINED
 from engine.model import Provision
 from engine.normal import (
     All,
@@ -228,6 +227,8 @@ class _Writer:
 
     def output(self, output: PlanOutput, value: Any, denominator: Term) -> str:
         if output.kind is Kind.BOOLEAN:
+            if negate(is_true(value)) != is_false(value):
+                raise CannotCompile  # it may stay unknown
             return f"({self.condition(is_true(value))})"
         text = self.term(value)
         if output.kind is Kind.DATE:
@@ -356,7 +357,7 @@ class CompiledProvision:
             found = function(row)
         except _Stop:
             return self._reference(values)
-        return found if found is not None else (UNDETERMINED, self._reference(values)[1])
+        return found if found is not None else self._reference(values)  # open, or open branches that agree
 
     def _compile(self, unknown: frozenset[str]) -> Callable[[Sequence[Any]], Any] | None:
         if len(self._functions) >= MAX_PATTERNS:
