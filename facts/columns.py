@@ -1,0 +1,330 @@
+"""Spreadsheet headings ↔ fields: what one heading names, and in which unit.
+
+A heading is compared without blanks, width and case, without order number, required mark and
+bracketed notes; its unit is taken out. What names no field is never dropped in silence: the caller
+lists it with the nearest field. No file reading here; finding the heading rows is `headings`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from engine.errors import Problem, nearest
+from engine.model import Field, RecordType
+from engine.source import Location
+from engine.types import Kind
+from engine.values import fold, normalise, scale_of_unit
+from facts.cells import unit_scale
+
+UnitFrom = Literal["heading", "sheet", "field", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading taken apart: the spellings it may stand for, best first, and its unit if it states one."""
+
+    names: tuple[str, ...]
+    unit: str | None = None
+    ordinal: bool = False
+
+    @property
+    def only_unit(self) -> bool:
+        return self.unit is not None and not self.names
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The field a heading names; `whole` tells whether group and heading together name it."""
+
+    field: str
+    unit: str | None
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What one column of a table was taken for.
+
+    `field` is None for a column that names no field. `unit` is the unit of its bare numbers and
+    `unit_from` tells who said so: the heading, the sheet, or nobody (the field's own unit).
+    """
+
+    index: int
+    letter: str
+    heading: str
+    field: str | None
+    unit: str | None = None
+    unit_from: UnitFrom = ""
+
+
+def column_letter(index: int) -> str:
+    """The letters of a column counted from 0, as a spreadsheet names it."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(65 + rest) + letters
+    return letters
+
+
+# Units in words
+
+_BRACKETS = re.compile(r"[(\[{〔【〈《]([^()\[\]{}〔〕【】〈〉《》]*)[)\]}〕】〉》]")
+_UNIT_WORDS = {
+    "%": "%", "百分比": "%", "百分点": "%", "个百分点": "%", "百分数": "%", "percent": "%", "pct": "%",
+    "‰": "‰", "千分比": "‰", "千分之": "‰", "permille": "‰",
+    "yuan": "元", "rmb": "元", "cny": "元", "10kyuan": "万元", "10,000yuan": "万元", "tenthousandyuan": "万元",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def unit_of(text: str) -> str | None:
+    """A unit of money or ratio in a heading's words (`单位：万元`, `％`, `人民币元`), or None."""
+    word = re.sub(r"^(?:(?:计量)?单位:?|unit:?|人民币|in(?=[\dy])|以)+|计$", "", fold(text)).strip(":,;、")
+    if word in _UNIT_WORDS:
+        return _UNIT_WORDS[word]
+    if re.search(r"[元圆]$|^(万|百万|千万|亿|十亿|百亿|万亿)$", word) and scale_of_unit(word) is not None:
+        return word.replace("圆", "元") if word[-1] in "元圆" else f"{word}元"
+    return None
+
+
+def is_unit_for(unit: str, field: Field) -> bool:
+    """Whether bare numbers of the field can be in this unit."""
+    match field.type.kind:
+        case Kind.MONEY:
+            return scale_of_unit(unit) is not None and unit.endswith("元")
+        case Kind.RATIO:
+            return unit in ("%", "‰", "1")
+        case Kind.QUANTITY:
+            return unit_scale(unit, field.unit) is not None
+        case _:
+            return False
+
+
+# Headings in words
+
+_REQUIRED = re.compile(r"[*＊★☆※]|[(\[【（［](必填|必填项|选填|required|optional)[)\]】）］]")
+_ORDER = re.compile(
+    r"^\s*(?:[①-⑳]\s*|[（(]?\d{1,3}\s*(?:[)）.．]\s*(?=\D)|、\s*)|[（(]?[一二三四五六七八九十]{1,3}[)）]?、\s*|第\d+列\s*)"
+)
+_ESCAPED = re.compile(r"_x000[aAdD9]_")
+_ORDINAL = frozenset(("序号", "编号", "no", "no.", "№", "行号", "项次", "#", "index", "serialno", "serialno."))
+_TRAILING_UNIT = re.compile(r"^(.+?)(?:[/_,;:、\-|]+(?:计量)?(?:单位:?)?|(?:计量)?单位:?)([^/_,;:、|]+)$")
+_BARE_UNIT = re.compile(r"^(.+?)((?:百|千|万|十万|百万|千万|亿)?元|[%‰])$")
+
+
+@lru_cache(maxsize=8192)
+def read_heading(text: str, units: frozenset[str] = frozenset()) -> Heading:
+    """A heading taken apart. `units` are further units that may stand in brackets (人, 个, km)."""
+    if len(text) > 400:
+        return Heading(())
+    plain = _ORDER.sub("", _REQUIRED.sub("", _ESCAPED.sub(" ", text)))
+    whole = fold(normalise(plain)).strip(":")
+    if not whole:
+        return Heading(())
+    own_unit = _as_unit(whole, units)
+    if own_unit is not None:
+        return Heading((), own_unit)
+    names: list[str] = []
+    unit: str | None = None
+    without_units, without_notes = whole, whole
+    for match in _BRACKETS.finditer(whole):
+        found = _as_unit(match[1], units)
+        if found is not None:
+            unit = unit or found
+            without_units = without_units.replace(match[0], "", 1)
+        without_notes = without_notes.replace(match[0], "", 1)
+    names += [without_units, whole, without_notes]
+    for name in (without_units, without_notes):
+        if unit is not None:
+            break
+        if (marked := _TRAILING_UNIT.match(name)) and (found := _as_unit(marked[2], units)):
+            unit = found
+            names.insert(0, marked[1])
+        elif (bare := _BARE_UNIT.match(name)) is not None:
+            unit = _as_unit(bare[2], units)
+            names.append(bare[1])
+    kept = tuple(dict.fromkeys(name.strip("-_/,;:、|") for name in names if name.strip("-_/,;:、|")))
+    return Heading(kept, unit, ordinal=whole in _ORDINAL)
+
+
+def _as_unit(text: str, units: frozenset[str]) -> str | None:
+    word = re.sub(r"^(计量)?单位:?", "", text)
+    if word in units:
+        return word
+    for scale in ("万", "亿", "千", "百"):
+        if word.startswith(scale) and word.removeprefix(scale) in units:
+            return word
+    return unit_of(text)
+
+
+_SHEET_UNIT = re.compile(r"(?:计量|金额)?单位\s*[::]\s*([^)\]】）\s]+)")
+
+
+def sheet_units(cells: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Units a title row states for the whole sheet: (money units, ratio units). `单位：州财政局` states none."""
+    money: list[str] = []
+    ratio: list[str] = []
+    for cell in cells:
+        for match in _SHEET_UNIT.finditer(normalise(cell)):
+            parts = [unit_of(part) for part in re.split(r"[,、/;和及]", match[1])]
+            if all(part is None for part in parts):
+                continue
+            for unit in parts:
+                if unit is not None:
+                    into = ratio if unit in ("%", "‰") else money
+                    if unit not in into:
+                        into.append(unit)
+    return money, ratio
+
+
+class FieldNames:
+    """The spellings of a record's fields, and which field a column's headings name."""
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self.fields = fields
+        self.units = frozenset(
+            fold(field.unit) for field in fields.values() if field.unit and field.type.kind is Kind.QUANTITY
+        )
+        self.index: dict[str, str] = {}
+        self.shown: dict[str, str] = {}
+        for spellings in (self._names, self._labels, self._aliases):
+            for field in fields.values():
+                for text in spellings(field):
+                    if text:
+                        self.shown.setdefault(text, field.name)
+                        for name in (fold(text), *read_heading(text, self.units).names):
+                            self.index.setdefault(name, field.name)
+        self._seen: dict[tuple[str, ...], Match | None] = {}
+
+    @staticmethod
+    def _names(field: Field) -> tuple[str, ...]:
+        return (field.name,)
+
+    @staticmethod
+    def _labels(field: Field) -> tuple[str, ...]:
+        return (field.label.zh, field.label.en)
+
+    @staticmethod
+    def _aliases(field: Field) -> tuple[str, ...]:
+        return field.aliases
+
+    def match(self, parts: tuple[str, ...]) -> Match | None:
+        """The field that headings, from the top row down, name; a group and its heading also together.
+
+        A heading further down wins; one further up counts only where nothing stands below it.
+        """
+        if parts not in self._seen:
+            if len(self._seen) > 20_000:
+                self._seen.clear()
+            self._seen[parts] = self._match(parts)
+        return self._seen[parts]
+
+    def _match(self, parts: tuple[str, ...]) -> Match | None:
+        headings = [heading for part in parts if part and (heading := read_heading(part, self.units))]
+        unit = next((heading.unit for heading in reversed(headings) if heading.unit), None)
+        named = [heading for heading in headings if heading.names]
+        for start in range(len(named)):
+            chain = named[start:]
+            for name in _joined(chain):
+                if name in self.index:
+                    return Match(self.index[name], unit, whole=start == 0)
+        return None
+
+    def suggest(self, text: str, taken: Iterable[str] = ()) -> str | None:
+        """The label nearest to a heading that names no field."""
+        used = set(taken)
+        candidates = {shown: name for shown, name in self.shown.items() if name not in used}
+        heading = read_heading(text, self.units)
+        for name in (text, *heading.names):
+            close = nearest(name, candidates)
+            if close:
+                return close
+        return None
+
+
+def _joined(chain: Sequence[Heading]) -> list[str]:
+    """Every way to read headings one above the other as one name."""
+    names = [""]
+    for heading in chain:
+        names = [left + right for left in names for right in heading.names][:64]
+    return names
+
+
+class RecordNames(FieldNames):
+    """A record type with the spellings of its fields and of itself."""
+
+    def __init__(self, record: RecordType) -> None:
+        super().__init__(record.fields)
+        self.record = record
+        self.titles = frozenset(
+            fold(text) for text in (record.name, record.label.zh, record.label.en, *record.aliases) if text
+        )
+
+    def is_called(self, title: str | None) -> bool:
+        """Whether a sheet's or key's name is this record's; a trailing 表 and numbers do not matter."""
+        if not title:
+            return False
+        name = fold(title)
+        return name in self.titles or re.sub(r"(情况|信息|明细|汇总)?(表|名单)?[\d()_\-]*$", "", name) in self.titles
+
+
+def assign_columns(
+    names: FieldNames,
+    headings: Sequence[tuple[int, tuple[str, ...], Location]],
+    money_unit: str | None,
+    ratio_unit: str | None,
+) -> tuple[list[Column], list[Problem]]:
+    """What each column was taken for, with the problems of headings.
+
+    `headings` holds, per column with a heading, its index, its texts from the top row down and its place.
+    Errors: `duplicate-column`, `unit-does-not-fit`; warnings: `unrecognised-column`, `unit-assumed`.
+    """
+    problems: list[Problem] = []
+    columns: list[Column] = []
+    matches = [(index, parts, place, names.match(parts)) for index, parts, place in headings]
+    first: dict[str, tuple[str, Location]] = {}
+    taken = [match.field for *_, match in matches if match is not None]
+    for index, parts, place, match in matches:
+        text = " ".join(" ".join(part.split()) for part in parts if part.strip())
+        if match is None:
+            columns.append(Column(index, column_letter(index), text, None))
+            if not any(read_heading(part).ordinal for part in parts):
+                fields = {"heading": text, "suggestion": names.suggest(parts[-1] or text, taken)}
+                problems.append(Problem("unrecognised-column", place, fields, "warning"))
+            continue
+        field = names.fields[match.field]
+        if match.field in first:
+            earlier, where = first[match.field]
+            problems.append(Problem("duplicate-column", place, {
+                "heading": text, "label": field.label.zh, "label_en": field.label.en or field.name,
+                "first": earlier, "first_at": str(where)}))  # fmt: skip
+            columns.append(Column(index, column_letter(index), text, None))
+            continue
+        first[match.field] = (text, place)
+        unit, unit_from = _unit_for(field, match.unit, money_unit, ratio_unit)
+        if match.unit is not None and not is_unit_for(match.unit, field):
+            problems.append(Problem("unit-does-not-fit", place, {
+                "heading": text, "unit": match.unit, "label": field.label.zh,
+                "label_en": field.label.en or field.name,
+                "type_zh": field.type.zh, "type_en": str(field.type)}))  # fmt: skip
+            unit, unit_from = field.unit, "field"
+        elif field.type.kind is Kind.MONEY and unit_from == "field" and fold(text) != fold(field.name):
+            problems.append(Problem("unit-assumed", place, {
+                "heading": text, "unit": unit or "元"}, "warning"))  # fmt: skip
+        columns.append(Column(index, column_letter(index), text, match.field, unit, unit_from))
+    return columns, problems
+
+
+def _unit_for(field: Field, own: str | None, money: str | None, ratio: str | None) -> tuple[str | None, UnitFrom]:
+    if own is not None:
+        return own, "heading"
+    if field.type.kind is Kind.MONEY:
+        return (money, "sheet") if money else (field.unit or "元", "field")
+    if field.type.kind is Kind.RATIO:
+        return (ratio, "sheet") if ratio else (field.unit or "%", "field")
+    return (field.unit, "field") if field.unit else (None, "")
