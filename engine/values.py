@@ -82,6 +82,8 @@ def exact_number(raw: int | float | Decimal | Fraction) -> Fraction:
         return Fraction(repr(raw))
     if isinstance(raw, Decimal):
         try:
+            if abs(raw.adjusted()) > 100:
+                raise ValueError
             return Fraction(raw)
         except (ValueError, OverflowError, InvalidOperation):
             raise Unreadable("not-a-number", f"`{raw}` 不是数字", f"`{raw}` is not a number") from None
@@ -275,8 +277,8 @@ def read_boolean(raw: object) -> bool:
 
 def read_choice(raw: object, names: Mapping[str, str]) -> str:
     """A value of an enumeration; `names` maps every accepted spelling, folded, to its value."""
-    if isinstance(raw, float):
-        raw = str(shrink(exact_number(raw)))
+    if isinstance(raw, (int, float, Decimal, Fraction)) and not isinstance(raw, bool):
+        raw = decimal_text(exact_number(raw))
     word = fold(_plain(raw))
     if word in names:
         return names[word]
@@ -286,7 +288,7 @@ def read_choice(raw: object, names: Mapping[str, str]) -> str:
 def read_text(raw: object) -> str:
     """Text as written, outer blanks removed; whole numbers as digits."""
     if isinstance(raw, (int, float, Decimal, Fraction)) and not isinstance(raw, bool):
-        return str(shrink(exact_number(raw)))
+        return decimal_text(exact_number(raw))
     if isinstance(raw, (date, datetime)):
         return read_date(raw).isoformat()
     if not isinstance(raw, str):

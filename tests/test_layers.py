@@ -1,0 +1,108 @@
+"""Imports point one way, and the engine knows no policy."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine import load_pack, pack_names
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Each module may import those of its own row and of the rows above.
+LAYERS = [
+    {"engine.source"},
+    {"engine.errors", "engine.types"},
+    {"engine.values", "engine.yamltree", "engine.intervals"},
+    {"engine.calendar", "engine.expr"},
+    {"engine.builtins", "engine.parse", "engine.model"},
+    {"engine.check", "engine.evaluate.python", "engine.reader"},
+    {"engine.tables", "engine.kinds", "engine.read_fields", "engine.normal"},
+    {"engine.targets", "engine.evaluate.integers"},
+    {"engine.read_provision", "engine.read_dossier"},
+    {"engine.load"},
+    {"engine.outcome"},
+    {"engine.trace", "engine.evaluate.compiled"},
+    {"engine.assessing", "engine.explain", "engine.cases"},
+    {"engine.dossier"},
+    {"engine.evaluate.durable", "engine.evaluate.worker"},
+    {"engine.evaluate.chaining", "engine.checking"},
+    {"engine.report"},
+    {"engine.output"},
+    {"engine.describe"},
+]
+PLACE = {module: place for place, row in enumerate(LAYERS) for module in row}
+
+
+def imports(path: Path) -> set[str]:
+    """Modules imported when the file is, and inside its functions; not for types only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+ENGINE = [path for path in sorted((ROOT / "engine").rglob("*.py")) if path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=module_name)
+def test_imports_point_up(path: Path) -> None:
+    name = module_name(path)
+    own = PLACE.get(name, len(LAYERS))
+    for imported in imports(path):
+        if imported in PLACE and imported != name:
+            allowed_later = (name, imported) in LATER
+            assert PLACE[imported] <= own or allowed_later, f"{name} imports {imported}"
+
+
+# A pack's own methods reach for what works on packs, when they are called.
+LATER = {
+    ("engine.load", "engine.assessing"), ("engine.load", "engine.outcome"), ("engine.outcome", "engine.trace"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=module_name)
+def test_the_engine_never_imports_what_stands_on_it(path: Path) -> None:
+    assert not [name for name in imports(path) if name.split(".")[0] in ("facts", "cli", "web", "tests", "rules")]
+
+
+def test_only_parse_reads_python() -> None:
+    assert [module_name(path) for path in ENGINE if "ast" in imports(path)] == ["engine.parse"]
+
+
+def test_no_provision_is_named_in_code() -> None:
+    """A new policy is data: no id of a pack and no name of its place stands in engine or facts."""
+    ids = {identity for name in pack_names() for identity in load_pack(name).ids}
+    code = [*ENGINE, *(ROOT / "facts").rglob("*.py")]
+    for path in code:
+        text = path.read_text(encoding="utf-8")
+        assert "楚雄" not in text, path
+        for identity in ids:
+            assert not re.search(rf"\b{re.escape(identity)}\b", text), f"{path} names {identity}"
+
+
+def test_one_case_starts_without_the_heavy_packages(tmp_path: Path) -> None:
+    case = tmp_path / "case.yaml"
+    case.write_text("provision: fiscal.budget_cut.fundraising_shortfall\nas_of: 2019-12-31\n"
+                    "inputs: {has_task: 是, task_amount: 1000万元, raised_amount: 850万元, next_year_public_funds: 200万元}\n",
+                    encoding="utf-8")
+    code = ("import sys, cli\ntry:\n    cli.main(['check', sys.argv[1]])\nexcept SystemExit:\n    pass\n"
+            "print([name for name in ('polars', 'nicegui', 'fastapi', 'duckdb', 'pyspark', 'pandas', 'xlsxwriter') "
+            "if name in sys.modules])")
+    run = subprocess.run([sys.executable, "-c", code, str(case)], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert run.stdout.strip().endswith("[]")
+    assert "160,000.00" in run.stdout
