@@ -91,6 +91,13 @@ def _as_of(lang: Lang, text: str | None) -> date:
     return today
 
 
+def _submitted_day(submission: Any) -> str | None:
+    """The day the files themselves name, where they name one."""
+    days = {case.as_of for case in submission.flat} if not submission.cases else set()
+    days = days or {submission.as_of}
+    return max(days).isoformat() if None not in days else None
+
+
 def _report_problems(problems: Sequence[Problem], lang: Lang) -> None:
     for problem in problems:
         click.echo(problem.render(lang), err=True)
@@ -157,7 +164,7 @@ def check(
     pack = _pack(ctx)
     chosen = _readings(readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
-    day = _as_of(lang, as_of or (submission.as_of.isoformat() if submission.as_of else None))
+    day = _as_of(lang, as_of or _submitted_day(submission))
     checked = check_submission(pack, submission, day, engine, chosen)
     _write(pack, checked, lang, day, form, output, explain)
     problems = [*submission.problems, *checked.problems]

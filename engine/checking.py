@@ -117,7 +117,7 @@ def check_submission(
         except EvaluationError as error:
             problems += [replace(problem, location=given.at) for problem in error.problems]
             continue
-        flat.append((given.label or given.provision, outcome))
+        flat.append((given.label, outcome))
     submitted: dict[str, dict[str, set[str]]] = {}
     for table in submission.tables:
         if table.dossier is not None and table.record is not None:

@@ -85,6 +85,18 @@ def status_expression(kind: ProvisionKind, branches: Sequence[Branch], last: Exp
     return last
 
 
+def branch_outputs(branches: Sequence[Branch]) -> list[Output]:
+    """The outputs of the branches; where several share a status, the first that holds gives the value."""
+    found: dict[tuple[str, str], Output] = {}
+    for branch in reversed(branches):
+        for output in branch.outputs:
+            key = (branch.status, output.name)
+            later = found.get(key)
+            expr = output.expr if later is None else IfElse(branch.when, output.expr, later.expr, type=output.expr.type)
+            found[key] = Output(output.name, expr, output.statuses, output.required, output.label)
+    return list(found.values())
+
+
 def status_type(kind: ProvisionKind) -> Type:
     return Type(Kind.ENUM, values=STATUSES[kind])
 
@@ -116,7 +128,7 @@ def entitlement(
         branches.append(Branch(_negate(conjunction(list(requirements))), "ineligible"))
     branches += exceptions
     granted = "eligible_amount_unspecified" if unspecified else "eligible"
-    outputs = [output for branch in exceptions for output in branch.outputs]
+    outputs = branch_outputs(exceptions)
     if amount is not None:
         outputs += [
             Output("amount", amount, frozenset((granted,))),
@@ -138,7 +150,7 @@ def sanction(
     status = status_expression(
         kind, [*not_applicable(applies), *exceptions], choose(kind, triggers, yes, "not_triggered")
     )
-    outputs = [output for branch in exceptions for output in branch.outputs]
+    outputs = branch_outputs(exceptions)
     if rate is not None:
         outputs += [
             Output("rate", rate, frozenset((yes,))),

@@ -101,6 +101,15 @@ def clause(outcome: Outcome) -> str:
     return f"{plan} {outcome.citation.path}".strip()
 
 
+def _clauses(outcomes: Sequence[Outcome]) -> str:
+    """Several clauses, a plan named once before its headings."""
+    plans: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        plan, _, path = clause(outcome).partition(" ")
+        plans.setdefault(plan, []).append(path)
+    return "；".join(f"{plan} {'；'.join(dict.fromkeys(paths))}" for plan, paths in plans.items())
+
+
 def flat_table(pack: Pack, outcomes: Sequence[Outcome], labels: Sequence[str], lang: Lang) -> Table:
     """One line per outcome of a single provision each."""
     rows = []
@@ -172,8 +181,8 @@ def _subject_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutco
         else:
             cells.append(main.outcome.values.get("due_date") if main is not None else None)  # type: ignore[arg-type]
         cells.append(_subject_reason(pack, shown, lang))
-        telling = _telling(shown)
-        cells.append("；".join(dict.fromkeys(clause(item.outcome) for item in telling or shown)))
+        named = _telling(shown) or [item for item in shown if not item.matter.replaces][:1]
+        cells.append(_clauses([item.outcome for item in named]))
         rows.append(tuple(cells))
     footer: tuple[Cell, ...] | None = None
     if has_money:

@@ -146,3 +146,27 @@ def test_the_digest_changes_with_the_rules_and_not_with_the_cases(tmp_path: Path
     assert load_pack(write_pack(tmp_path / "b", GOOD, cases__all="[]")).digest == first
     assert load_pack(write_pack(tmp_path / "c", GOOD.replace("0元", "1元"))).digest != first
     assert load_pack(write_pack(tmp_path / "d", GOOD, header=HEADER.replace('"1"', '"2"'))).digest != first
+
+
+def test_exceptions_of_one_status_keep_their_own_amounts(tmp_path: Path) -> None:
+    pack = one(tmp_path, "entitlement", """
+        facts: [{x: {type: money, zh: 额}}]
+        exceptions:
+        - {when: x > 10元, status: exceeds_general_limit, amount_max: 10元}
+        - {when: x > 5元, status: exceeds_general_limit, amount_max: 5元}
+        amount: x
+        """)
+    found = [pack.evaluate("tiny.one", {"x": x}) for x in ("5", "5.01", "10", "10.01")]
+    assert [outcome.amount_max for outcome in found] == [None, "5.00", "5.00", "10.00"]
+    assert found[0].amount == "5.00"
+
+
+def test_an_unknown_measure_leaves_a_sanction_open(tmp_path: Path) -> None:
+    pack = one(tmp_path, "sanction", """
+        facts: [{bad: 违规}, {serious: 严重}]
+        triggers: bad
+        measures: [曝光, {zh: 清出, en: expel, if: serious}]
+        """)
+    assert pack.evaluate("tiny.one", {"bad": True}).missing == ("serious",)
+    assert [item.zh for item in pack.evaluate("tiny.one", {"bad": True, "serious": True}).measures] == ["曝光", "清出"]
+    assert pack.evaluate("tiny.one", {"bad": False}).status == "not_triggered"
