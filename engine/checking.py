@@ -47,10 +47,6 @@ class Checked:
 
 
 REFERENCE = Text("案卷清单由参考求值器生成", "agendas built by the reference evaluator")
-CHAINING = Text(
-    "案卷清单由前向链接引擎（durable-rules）生成，并由参考求值器逐项复核",
-    "agendas built by forward chaining (durable-rules), every outcome recomputed by the reference evaluator",
-)
 
 
 class TableLike(Protocol):

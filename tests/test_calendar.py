@@ -8,8 +8,16 @@ import pytest
 
 from engine import EvaluationError
 from engine.calendar import (
-    day_in_month, day_number, day_of, is_working_day, months_after, next_workday, published_years, workdays_after,
-    workdays_between, working_days,
+    day_in_month,
+    day_number,
+    day_of,
+    is_working_day,
+    months_after,
+    next_workday,
+    published_years,
+    workdays_after,
+    workdays_between,
+    working_days,
 )  # fmt: skip
 
 

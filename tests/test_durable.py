@@ -19,7 +19,6 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 import pytest
-from naive_chaining import infer_naively, random_case, random_rules
 
 from engine.evaluate import durable
 from engine.evaluate.durable import (
@@ -42,6 +41,7 @@ from engine.evaluate.durable import (
     Test,
 )
 from engine.evaluate.worker import Worker, unavailable_reason
+from naive_chaining import infer_naively, random_case, random_rules
 
 SCHEMA: Schema = {
     "firm": {"code": False, "grade": True, "revenue": True},

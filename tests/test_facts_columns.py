@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from facts_helpers import DEPARTMENT, codes, places, read
 
 from facts.columns import RecordNames, column_letter, read_heading, sheet_units, unit_of
+from facts_helpers import DEPARTMENT, codes, places, read
 
 NAMES = RecordNames(DEPARTMENT)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from facts_helpers import codes, places, read
 
 HEAD = "部门名称,争取资金任务(元),收到日期\n"

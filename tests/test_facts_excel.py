@@ -12,10 +12,10 @@ from pathlib import Path
 import openpyxl
 import pytest
 import xlsxwriter
-from facts_helpers import codes, places, read
 
 from facts.numbers import Shown
 from facts.workbook_xml import shown_by
+from facts_helpers import codes, places, read
 
 Fill = Callable[[openpyxl.worksheet.worksheet.Worksheet], None]
 

@@ -10,7 +10,6 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from facts_helpers import DEPARTMENT, DOCUMENTS, FIRMS, make_field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from facts.cells import DAYS_1904, Context, reader_for
 from facts.expected import problem_for
 from facts.models import dossier_schema, field_schema, json_schema, model_for, validate
 from facts.numbers import Shown, as_typed
+from facts_helpers import DEPARTMENT, DOCUMENTS, FIRMS, make_field
 
 FIELDS = DEPARTMENT.fields
 MODEL = model_for("department", FIELDS)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from facts_helpers import DEPARTMENTS, DOCUMENTS, DOSSIERS, FIRMS, SHORTFALL, codes, make_field, read
 
 from engine.errors import Lang
 from engine.model import Choice, Dossier, RecordType, Text
 from engine.types import TEXT, Kind, Type
 from facts.reading import read_facts
 from facts.template import heading_text, sheet_name, write_template
+from facts_helpers import DEPARTMENTS, DOCUMENTS, DOSSIERS, FIRMS, SHORTFALL, codes, make_field, read
 
 
 def fill(path: Path, sheets: dict[str, list[list[object]]], first: int = 2) -> None:

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from facts_helpers import codes, places, read
 
 from engine.errors import FactError
 from engine.yamltree import Mapping, Scalar, Sequence
 from facts.json_tree import parse_json
+from facts_helpers import codes, places, read
 
 FLAT = "fiscal.budget_cut.shortfall"
 

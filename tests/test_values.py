@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 
 from engine.types import MONEY, RATIO
 from engine.values import (
-    Unreadable, decimal_text, is_unknown_text, money_text, read_boolean, read_date, read_money, read_quantity, read_ratio,
-    round_half_up, value_text, yuan_text,
+    Unreadable,
+    decimal_text,
+    is_unknown_text,
+    money_text,
+    read_boolean,
+    read_date,
+    read_money,
+    read_quantity,
+    read_ratio,
+    round_half_up,
+    value_text,
+    yuan_text,
 )  # fmt: skip
 
 

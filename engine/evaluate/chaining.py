@@ -389,10 +389,10 @@ class ChainingAgenda:
                 f"案卷清单由参考求值器生成（未用前向链接引擎{reason}）",
                 f"agendas built by the reference evaluator (no forward chaining{reason_en})",
             )
-        zh = f"案卷清单由前向链接引擎（durable-rules）生成，{self.chained} 个案卷逐项与参考求值器一致"
-        en = f"agendas built by forward chaining (durable-rules), {self.chained} cases agree with the reference"
+        zh = f"案卷清单由前向链接引擎（durable-rules）推得，{self.chained} 个案卷与参考求值器逐项一致"
+        en = f"agendas derived by forward chaining (durable-rules): {self.chained} cases agree with the reference"
         if self.left:
-            zh += f"；另 {self.left} 个由参考求值器生成（{self.reason}）"
+            zh += f"；另 {self.left} 个只用参考求值器（{self.reason}）"
             en += f"; {self.left} more by the reference evaluator ({self.reason})"
         return Text(zh, en)
 
