@@ -555,8 +555,8 @@ def merge(base: Mapping, changes: Mapping) -> Mapping:
             entries.append((key, Mapping(kept + added, value.at)))
         elif key.text == "targets" and isinstance(change, NodeSequence) and isinstance(value, NodeSequence):
             named = {_indicator(block) for block in change.items}
-            kept = tuple(block for block in value.items if _indicator(block) not in named)
-            entries.append((key, NodeSequence(kept + change.items, value.at)))
+            blocks = tuple(block for block in value.items if _indicator(block) not in named)
+            entries.append((key, NodeSequence(blocks + change.items, value.at)))
         else:
             entries.append((key, value if change is None else change))
     entries += [pair for pair in changes if base.get(pair[0].text) is None]
