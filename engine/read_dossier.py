@@ -1,14 +1,14 @@
 """Dossiers: YAML → `Dossier`, checked against the provisions that they feed.
 
 ```yaml
-id: construction_firms
+id: rewards
 label: {zh: …, en: …}
 subject: firm
 records:
   firm: {zh: 企业, key: firm_name, fields: [firm_name, registered_in_prefecture]}
   award: {zh: 获奖, fields: [firm_name, {year: {type: integer, unit: 年, zh: 年度}}]}
 matters:
-- provision: construction.method.reward
+- provision: example.method.reward
   each: award
   when: family == method
   inputs:
