@@ -162,12 +162,12 @@ def check(
     if form == "xlsx" and output is None:
         raise click.UsageError("--format xlsx needs -o FILE" if lang == "en" else "--format xlsx 需要 -o 文件名")
     pack = _pack(ctx)
-    chosen = _readings(readings)
+    chosen = _readings(pack, readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
     day = _as_of(lang, as_of or _submitted_day(submission))
     checked = check_submission(pack, submission, day, engine, chosen)
-    _write(pack, checked, lang, day, form, output, explain)
     problems = [*submission.problems, *checked.problems]
+    _write(pack, checked, lang, day, form, output, explain, problems)
     _report_problems(problems, lang)
     _summary(submission, checked, day, lang)
     if any(problem.severity == "error" for problem in problems):
@@ -189,22 +189,32 @@ def _dossiers(pack: Any, files: Sequence[Path]) -> Any:
     return {} if all(map(names_a_provision, files)) else pack.dossiers
 
 
-def _readings(texts: Sequence[str]) -> dict[str, dict[str, int]]:
+def _readings(pack: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for text in texts:
         identity, _, choice = text.partition(":")
         reading, _, number = choice.partition("=")
         if not reading or not number.isdigit():
             raise click.BadParameter(f"{text}: PROVISION:READING=N", param_hint="--reading")
+        pack.provision(identity)  # an unknown one is said here
         found.setdefault(identity, {})[reading] = int(number)
     return found
 
 
-def _write(pack: Any, checked: Any, lang: Lang, day: date, form: str, output: Path | None, explain: bool) -> None:
+def _write(
+    pack: Any,
+    checked: Any,
+    lang: Lang,
+    day: date,
+    form: str,
+    output: Path | None,
+    explain: bool,
+    problems: Sequence[Problem],
+) -> None:
     import json
 
     from engine import output as out
-    from engine.report import dossier_table, explain_dossier, flat_table
+    from engine.report import dossier_table, explain_dossier, flat_table, problem_table
 
     if form == "json":
         text = json.dumps(_json(checked, day), ensure_ascii=False, indent=2)
@@ -219,6 +229,8 @@ def _write(pack: Any, checked: Any, lang: Lang, day: date, form: str, output: Pa
         reasons = _explanations(pack, checked, lang, explain_dossier) if explain else []
         if form == "xlsx":
             assert output is not None
+            if problems:
+                tables.append(problem_table(problems, lang))
             out.write_xlsx(output, tables, reasons, lang)
             return
         if form == "csv":
@@ -231,7 +243,8 @@ def _write(pack: Any, checked: Any, lang: Lang, day: date, form: str, output: Pa
             parts += [out.terminal_text(table, width) for table in tables]
             text = "\n\n".join(part for part in parts if part)
     if output is None:
-        click.echo(text)
+        if text:
+            click.echo(text)
         return
     with out.replacing(output) as temporary:
         # A byte-order mark, so that a spreadsheet opens the Chinese right.
@@ -330,7 +343,11 @@ def rules() -> None:
 
 
 @rules.command("list")
-@click.option("--kind", help="Only this kind / 只列某类.")
+@click.option(
+    "--kind",
+    type=click.Choice(["entitlement", "sanction", "deadline", "obligation", "prohibition", "target", "parameter"]),
+    help="Only this kind / 只列某类.",
+)
 @click.option("--plan", help="Only this plan / 只列某方案.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
 @click.pass_context

@@ -171,6 +171,7 @@ def assess_case(
         pack_version=pack.version,
         pack_digest=pack.digest,
         notices=_notices(provision, as_of),
+        read_as=provision.read_as,
     )
     if not explained:
         return outcome

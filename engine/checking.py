@@ -18,6 +18,7 @@ from engine.dossier import (
     DossierOutcome,
     Submitted,
     assess_dossier,
+    assumed_absent,
     derive_case,
     reference_agenda,
     skipped_matters,
@@ -145,6 +146,7 @@ def _assess(
     skipped = skipped_matters(dossier, provisions, submitted)
     agenda = reference_agenda(dossier, derived, skipped)
     outcome = assess_dossier(pack, dossier, derived, agenda, as_of, skipped, readings=readings)
+    outcome = replace(outcome, assumptions=assumed_absent(dossier, derived, submitted))
     if not readings:
         builder.compare(dossier, derived, agenda, outcome, as_of)
     return outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.errors import Lang
+from engine.errors import Lang, PackError, Problem
 from engine.explain import Wording
 from engine.expr import Expr, Literal, Name, show, walk
 from engine.kinds import LABELS, STATUSES
@@ -39,6 +39,17 @@ def provision_list(
     """Every provision by plan and kind with its clause, as a table and as plain data."""
     plans = {label: number for number, label in pack.plans.items()}
     order = list(ProvisionKind)
+    if plan is not None and plan not in plans and plan not in plans.values():
+        raise PackError(
+            Problem(
+                "bad-value",
+                fields={
+                    "value": plan,
+                    "expected": f"方案（{'、'.join(plans.values())}）",
+                    "expected_en": f"a plan ({', '.join(plans.values())})",
+                },
+            )
+        )
     chosen = [
         provision
         for provision in pack.provisions.values()

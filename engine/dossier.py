@@ -66,6 +66,7 @@ class DossierOutcome:
     total: int | None
     known_total: int
     skipped: tuple[tuple[str, Text], ...] = ()
+    assumptions: tuple[Text, ...] = ()
     case: Case | None = field(default=None, repr=False)
 
     @property
@@ -118,7 +119,11 @@ def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submi
     found: dict[int, Text] = {}
     for number in range(len(dossier.matters)):
         own = [key for key, users in readers.items() if users == {number}]
-        asked = [key for key in own if dossier.records[key[0]].fields[key[1]].required]
+        asked = [
+            (record, name)
+            for record, name in own
+            if dossier.records[record].fields[name].required and name not in dossier.records[record].derived
+        ]
         if asked and not any(name in submitted.get(record, frozenset()) for record, name in own):
             labels = [dossier.records[record].fields[name].label for record, name in asked]
             found[number] = Text(
@@ -135,6 +140,23 @@ def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submi
                 "depends on what was not assessed: " + ", ".join(title.get("en") for title in titles),
             )
     return found
+
+
+def assumed_absent(dossier: Dossier, case: Case, submitted: Submitted) -> tuple[Text, ...]:
+    """Records that matters add up and of which nothing was submitted: taken as none, which should be said."""
+    found: dict[str, Text] = {}
+    for matter in dossier.matters:
+        for source in matter.inputs.values():
+            if (
+                isinstance(source, (FromSum, FromAny))
+                and source.record not in submitted
+                and not case.rows(source.record)
+            ):
+                label = dossier.records[source.record].label
+                found[source.record] = Text(
+                    f"没有提交“{label.zh}”，按没有计算", f"no {label.get('en')} submitted: taken as none"
+                )
+    return tuple(found.values())
 
 
 def _own_fields(matter: Matter) -> list[tuple[str, str]]:
@@ -217,7 +239,7 @@ def assess_dossier(
         total,
         known,
         tuple((dossier.matters[number].provision, text) for number, text in (skipped or {}).items()),
-        case,
+        case=case,
     )
 
 

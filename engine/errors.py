@@ -261,7 +261,6 @@ register(
         "table-gap": Wording(
             "没有一行命中 {case}", "no row matches {case}", "补一行，或写 default", "add a row, or give a default"
         ),
-        "table-row-shape": Wording("第 {row} 行缺少 `{column}`", "row {row} lacks `{column}`"),
         "table-row-unreachable": Wording(
             "第 {row} 行永远不会命中",
             "row {row} can never match",

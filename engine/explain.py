@@ -140,7 +140,7 @@ def _reason(trace: Trace, outcome: Outcome, words: Wording) -> str:
             if not tests:
                 return read
             return f"{read}（{tests}）" if zh else f"{read} ({tests})"
-    choices = [
+    choices = [] if words.provision.kind is not ProvisionKind.SANCTION else [
         f"{step.label.get(words.lang)} {words.value(step.value, step.type)}"
         for step in trace.steps
         if step.kind == "let" and isinstance(step.expr, IfElse) and step.value
@@ -165,7 +165,9 @@ def _reason(trace: Trace, outcome: Outcome, words: Wording) -> str:
 
 
 def missing_labels(outcome: Outcome, provision: Provision, lang: Lang) -> list[str]:
-    return [provision.facts[name].label.get(lang) if name in provision.facts else name for name in outcome.missing]
+    order = list(provision.facts)
+    missing = sorted(outcome.missing, key=lambda name: order.index(name) if name in order else len(order))
+    return [provision.facts[name].label.get(lang) if name in provision.facts else name for name in missing]
 
 
 def explain(outcome: Outcome, provision: Provision, lang: Lang = "zh") -> list[str]:
@@ -173,6 +175,9 @@ def explain(outcome: Outcome, provision: Provision, lang: Lang = "zh") -> list[s
     words = Wording(provision, lang)
     zh = lang == "zh"
     lines = [_verdict(outcome, provision, words)]
+    if outcome.read_as is not None:
+        read_as = outcome.read_as
+        lines.append(f"按另一读法计算——{read_as.zh}。" if zh else f"Under another reading - {read_as.en}.")
     summary = outcome.summary.get(lang)
     lines.append(f"依据：{outcome.citation}。{summary}" if zh else f"Clause: {outcome.citation}. {summary}")
     trace: Trace | None = outcome.trace

@@ -59,6 +59,10 @@ ADVERSE = frozenset(
 """Statuses that mean something was breached, cut or missed."""
 
 
+WITH_MEASURES = frozenset(("triggered", "triggered_discretionary"))
+"""Statuses whose outcome also says which measures follow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Branch:
     """A way an outcome can come about before the provision's ordinary case is reached."""

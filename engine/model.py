@@ -223,6 +223,8 @@ class Provision:
     stacking: Text | None = None
     notes: tuple[Text, ...] = ()
     figures: tuple[str, ...] = ()
+    read_as: Text | None = None
+    """For a variant: the point and the other reading under which the provision is so read."""
     at: Location = field(default=NOWHERE, compare=False, repr=False)
 
 

@@ -23,6 +23,7 @@ from engine.calendar import day_number
 from engine.errors import PackError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
 from engine.intervals import Interval, interval_of_call, product, quotient_floor
+from engine.kinds import WITH_MEASURES
 from engine.model import Field, Let, Provision
 from engine.types import BOOLEAN, Kind, Type
 from engine.values import Value
@@ -159,6 +160,8 @@ class PlanOutput:
     required: bool
     value: Term | Condition
     denominator: Term = ONE
+    hidden: bool = False
+    """Not shown, but an outcome does not stand while it is unknown: whether a measure applies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +243,19 @@ class _Lowering:
             outputs.append(
                 PlanOutput(output.name, output.expr.type.kind, output.statuses, output.required, value, denominator)
             )
+        for number, measure in enumerate(provision.measures):
+            if measure.condition is not None:
+                self.context = measure.condition
+                outputs.append(
+                    PlanOutput(
+                        f"measure {number}",
+                        Kind.BOOLEAN,
+                        WITH_MEASURES,
+                        True,
+                        self.condition(measure.condition),
+                        hidden=True,
+                    )
+                )
         return Plan(provision.id, provision.facts, status, tuple(outputs), self.widest)
 
     # Expressions

@@ -11,7 +11,7 @@ from typing import Any
 from engine.errors import EvaluationError
 from engine.evaluate.python import Facts, Result, Unknown, evaluate
 from engine.expr import Expr, IfElse, Literal, Reason
-from engine.kinds import LABELS, UNDETERMINED
+from engine.kinds import LABELS, UNDETERMINED, WITH_MEASURES
 from engine.model import Citation, Field, Output, Provision, Text
 from engine.types import Kind
 from engine.values import Value, decimal_text, percent_text, round_half_up, yuan_text
@@ -52,6 +52,7 @@ class Outcome:
     subject: str = ""
     as_of: date | None = None
     notices: tuple[Text, ...] = ()
+    read_as: Text | None = None
     readings: tuple[OtherReading, ...] = ()
     unrounded: Mapping[str, Value] = field(default_factory=dict)
     trace: Any = None
@@ -131,6 +132,7 @@ class Outcome:
                 }
                 for item in self.readings
             ],
+            "reading_chosen": None if self.read_as is None else {"zh": self.read_as.zh, "en": self.read_as.en},
             "notices": [{"zh": item.zh, "en": item.en} for item in self.notices],
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "trace": trace_dict(self.trace) if self.trace is not None else None,
@@ -195,7 +197,7 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
             found[output.name], exact = _rounded(output, result)
             if exact is not None:
                 unrounded[output.name] = exact
-    if status in _WITH_MEASURES:
+    if status in WITH_MEASURES:
         for measure in provision.measures:
             held = evaluate(measure.condition, names) if measure.condition is not None else True
             if isinstance(held, Unknown):
@@ -222,9 +224,6 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
         summary=provision.summary,
         unrounded=unrounded,
     )
-
-
-_WITH_MEASURES = frozenset(("triggered", "triggered_discretionary"))
 
 
 def _output(output: Output, names: Facts) -> Result:
@@ -271,7 +270,7 @@ def _asked(facts: Mapping[str, Field], missing: frozenset[str], names: Facts) ->
 
 
 def _measures(provision: Provision, status: str, names: Facts) -> tuple[Text, ...]:
-    if status not in _WITH_MEASURES:
+    if status not in WITH_MEASURES:
         return ()
     return tuple(
         measure.text

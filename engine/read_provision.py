@@ -538,8 +538,14 @@ def _alternative(
     if not isinstance(changes, Mapping):
         inner.shape(changes, "键值表", "a mapping")
         return Alternative(text)
-    merged = merge(provision, changes)
-    return Alternative(text, _ProvisionReader(merged, context, problems).read())
+    found: list[Problem] = []
+    variant = _ProvisionReader(merge(provision, changes), context, found).read()
+    problems.extend(problem for problem in found if problem not in problems)
+    if variant is None:
+        return Alternative(text)
+    point = reader.words("point")
+    read_as = Text(f"{point.zh}：{text.zh}", f"{point.get('en')}: {text.get('en')}")
+    return Alternative(text, replace(variant, read_as=read_as))
 
 
 def merge(base: Mapping, changes: Mapping) -> Mapping:

@@ -12,7 +12,7 @@ from datetime import date
 from typing import TypeAlias
 
 from engine.dossier import DossierOutcome, Item
-from engine.errors import Lang
+from engine.errors import Lang, Problem
 from engine.explain import explain, missing_labels, why
 from engine.kinds import ADVERSE, LABELS, UNDETERMINED
 from engine.load import Pack
@@ -143,6 +143,8 @@ def _result(outcome: Outcome) -> Cell:
 
 def _reason(pack: Pack, outcome: Outcome, lang: Lang) -> str:
     text = why(outcome, pack.provision(outcome.provision), lang)
+    if outcome.read_as is not None:
+        text += "（按另一读法）" if lang == "zh" else " (under another reading)"
     if outcome.readings:
         text += "（另有读法）" if lang == "zh" else " (another reading differs)"
     return text
@@ -157,6 +159,15 @@ def dossier_table(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutcom
     """Subjects by line, or matter by matter with a total for each subject."""
     table = _subject_lines if is_one_line(dossier) else _matter_lines
     return table(pack, dossier, outcomes, lang)
+
+
+def problem_table(problems: Sequence[Problem], lang: Lang) -> Table:
+    """Every problem with its place, for a sheet of its own."""
+    headers = ("位置", "代码", "问题", "建议") if lang == "zh" else ("place", "code", "problem", "help")
+    rows = tuple(
+        (str(problem.location), problem.code, problem.message(lang), problem.help(lang)) for problem in problems
+    )
+    return Table("问题" if lang == "zh" else "Problems", headers, rows)
 
 
 def _subject_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutcome], lang: Lang) -> Table:
@@ -180,8 +191,8 @@ def _subject_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutco
             cells.append(Money(outcome.total) if outcome.total is not None and shown else None)
         else:
             cells.append(main.outcome.values.get("due_date") if main is not None else None)  # type: ignore[arg-type]
-        cells.append(_subject_reason(pack, shown, lang))
-        named = _telling(shown) or [item for item in shown if not item.matter.replaces][:1]
+        cells.append(_subject_reason(pack, outcome, shown, lang))
+        named = _telling(shown) or [item for item in shown if not item.matter.replaces][:1] or outcome.items[:1]
         cells.append(_clauses([item.outcome for item in named]))
         rows.append(tuple(cells))
     footer: tuple[Cell, ...] | None = None
@@ -218,24 +229,24 @@ def _subject_status(outcome: DossierOutcome, shown: Sequence[Item], main: Item |
     return LABELS[(adverse[-1] if adverse else main).outcome.status].get(lang)
 
 
-def _subject_reason(pack: Pack, shown: Sequence[Item], lang: Lang) -> str:
-    telling = _telling(shown)
-    if not telling:
-        telling = [item for item in shown if not item.matter.replaces][:1]
-    if any(item.outcome.status == UNDETERMINED for item in telling):
-        undetermined = [item for item in telling if item.outcome.status == UNDETERMINED]
-        labels = list(
-            dict.fromkeys(
-                label
-                for item in undetermined
-                for label in missing_labels(item.outcome, pack.provision(item.matter.provision), lang)
-            )
-        )
-        if labels:
-            rest = [item for item in telling if item not in undetermined]
-            text = ("缺少：" + "、".join(labels)) if lang == "zh" else "missing: " + ", ".join(labels)
-            return "；".join([text, *(_item_reason(pack, item, lang) for item in rest)])
-    return "；".join(_item_reason(pack, item, lang) for item in telling)
+def _subject_reason(pack: Pack, outcome: DossierOutcome, shown: Sequence[Item], lang: Lang) -> str:
+    """Why, in a few words: what is missing first, then what was cut or missed, else the first matter."""
+    if not shown:
+        return _item_reason(pack, outcome.items[0], lang) if outcome.items else ""
+    telling = _telling(shown) or [item for item in shown if not item.matter.replaces][:1]
+    undetermined = [item for item in telling if item.outcome.status == UNDETERMINED]
+    labels = dict.fromkeys(label for item in undetermined for label in missing_labels(
+        item.outcome, pack.provision(item.matter.provision), lang))  # fmt: skip
+    parts = []
+    if labels:
+        parts.append(("缺少：" + "、".join(labels)) if lang == "zh" else "missing: " + ", ".join(labels))
+        telling = [item for item in telling if item not in undetermined]
+    parts += [_item_reason(pack, item, lang) for item in telling]
+    for item in shown:  # a matter that is not worth a word as it was read may be one as read otherwise
+        if item.outcome.readings and item not in telling and not item.matter.replaces:
+            label = pack.provision(item.matter.provision).label.get(lang)
+            parts.append(f"“{label}”另有读法" if lang == "zh" else f"another reading of '{label}' differs")
+    return "；".join(part for part in parts if part)
 
 
 def _item_reason(pack: Pack, item: Item, lang: Lang) -> str:
@@ -356,6 +367,9 @@ def _matter_reason(pack: Pack, dossier: Dossier, outcome: DossierOutcome, item: 
 def _notes(pack: Pack, outcomes: Sequence[DossierOutcome], lang: Lang) -> list[str]:
     seen: dict[str, str] = {}
     for outcome in outcomes:
+        seen.update(
+            (text.zh, f"注意：{text.zh}" if lang == "zh" else f"note: {text.get('en')}") for text in outcome.assumptions
+        )
         for identity, reason in outcome.skipped:
             label = pack.provision(identity).label.get(lang)
             seen[identity] = (
@@ -380,6 +394,7 @@ def explain_dossier(pack: Pack, dossier: Dossier, outcome: DossierOutcome, lang:
                 else f"This one and '{label}' exclude each other: only the higher is paid."
             )
         lines.append("")
+    lines += [("注意：" if lang == "zh" else "Note: ") + text.get(lang) for text in outcome.assumptions]
     if dossier.total is not None:
         parts = [money_text(item.paid) for item in outcome.items if item.paid]
         label = dossier.total.get(lang)

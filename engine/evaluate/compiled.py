@@ -222,7 +222,9 @@ class _Writer:
                 # It may fail on its own (a date beyond the calendar); the reference knows how.
                 self.line(indent, f"return {self.constant(_stop)}()")
                 return
-            pairs.append(f"{output.name!r}: {self.output(output, value, denominator)}")
+            text = self.output(output, value, denominator)
+            if not output.hidden:
+                pairs.append(f"{output.name!r}: {text}")
         self.line(indent, f"return {status!r}, {{{', '.join(pairs)}}}")
 
     def output(self, output: PlanOutput, value: Any, denominator: Term) -> str:
