@@ -32,7 +32,26 @@ def default_lang() -> Lang:
 
 
 class Group(click.Group):
-    """Turns problems into messages and exit code 2, so that no one sees a traceback."""
+    """Turns problems into messages and exit code 2, so that no one sees a traceback.
+
+    `later` names commands that live in `commands` and are loaded when they are asked for, so that
+    checking one case starts as fast as it can.
+    """
+
+    def __init__(self, *arguments: Any, later: dict[str, str] | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.later = later or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self.later})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in self.later:
+            import importlib
+
+            module, _, name = self.later[cmd_name].partition(":")
+            return cast(click.Command, getattr(importlib.import_module(module), name))
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -44,7 +63,15 @@ class Group(click.Group):
             ctx.exit(2)
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    later={
+        "due": "commands.duties:due",
+        "targets": "commands.duties:targets",
+        "allot": "commands.duties:allot",
+    },
+)
 @click.option(
     "--lang", type=click.Choice(["zh", "en"]), help="Language of messages / 语言 (default: the locale's, else zh)."
 )
@@ -337,7 +364,13 @@ _ROW_KINDS = {
 # rules
 
 
-@main.group()
+@main.group(
+    cls=Group,
+    later={
+        "readings": "commands.duties:readings",
+        "trace-source": "commands.duties:trace_source",
+    },
+)
 def rules() -> None:
     """Look at and test a rule pack / 查看和测试规则包."""
 

@@ -117,6 +117,16 @@ def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submi
         for record, name in _own_fields(matter):
             readers.setdefault((record, name), set()).add(number)
     found: dict[int, Text] = {}
+    for number, matter in enumerate(dossier.matters):  # a record that only this matter looks for is its own too
+        records = {source.record for source in matter.inputs.values() if isinstance(source, FromAny)}
+        others = [_records_read(other) for place, other in enumerate(dossier.matters) if place != number]
+        own_records = sorted(record for record in records if not any(record in read for read in others))
+        if own_records and not any(record in submitted for record in own_records):
+            titles_of = [dossier.records[record].label for record in own_records]
+            found[number] = Text(
+                "没有提交" + "、".join(title.zh for title in titles_of),
+                "not submitted: " + ", ".join(title.get("en") for title in titles_of),
+            )
     for number in range(len(dossier.matters)):
         own = [key for key, users in readers.items() if users == {number}]
         asked = [
@@ -140,6 +150,12 @@ def skipped_matters(dossier: Dossier, provisions: Mapping[str, Provision], submi
                 "depends on what was not assessed: " + ", ".join(title.get("en") for title in titles),
             )
     return found
+
+
+def _records_read(matter: Matter) -> set[str]:
+    return {matter.each} | {
+        source.record for source in matter.inputs.values() if isinstance(source, (FromAny, FromSum, FromField))
+    }
 
 
 def assumed_absent(dossier: Dossier, case: Case, submitted: Submitted) -> tuple[Text, ...]:

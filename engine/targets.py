@@ -4,7 +4,7 @@
 indicators: {retail_growth: 社会消费品零售总额增速}
 targets:
 - {indicator: retail_growth, area: 全州, unit: '%', plan: {2019Q1: ">= 12", 2019: ">= 12"}}
-- {indicator: retail_growth, period: 2019, unit: '%', plan: {楚雄市: ">= 12.5", 双柏县: ">= 11"}}
+- {indicator: retail_growth, period: 2019, unit: '%', plan: {甲市: ">= 12.5", 乙县: ">= 11"}}
 ```
 `plan` is by period where a block names its area (or a list of them), by area where it names its
 period. `>= > <= < =` decide; `~` (左右) has no bright line and is never judged.
