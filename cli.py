@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import locale
 import os
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
@@ -132,6 +131,8 @@ def _report_problems(problems: Sequence[Problem], lang: Lang) -> None:
 
 def _width() -> int | None:
     """The terminal's width; no limit where the output is piped."""
+    import shutil
+
     return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else None
 
 
@@ -369,6 +370,10 @@ _ROW_KINDS = {
     later={
         "readings": "commands.duties:readings",
         "trace-source": "commands.duties:trace_source",
+        "test": "commands.rules:test_command",
+        "verify": "commands.rules:verify_command",
+        "diff": "commands.rules:diff_command",
+        "mutate": "commands.rules:mutate_command",
     },
 )
 def rules() -> None:
@@ -418,33 +423,6 @@ def rules_show(ctx: click.Context, identity: str, as_json: bool) -> None:
         click.echo(json.dumps(provision_data(provision), ensure_ascii=False, indent=2))
     else:
         click.echo(describe_provision(pack, provision, ctx.obj["lang"], _width()))
-
-
-@rules.command("test")
-@click.argument("prefixes", nargs=-1, metavar="[ID-PREFIX]...")
-@click.pass_context
-def rules_test(ctx: click.Context, prefixes: tuple[str, ...]) -> None:
-    """Run the pack's worked cases / 运行规则包的全部案例."""
-    from engine.cases import load_cases, run_cases
-
-    lang: Lang = ctx.obj["lang"]
-    pack = _pack(ctx).load_all()
-    cases = [case for case in load_cases(pack) if not prefixes or case.provision.startswith(prefixes)]
-    failed = 0
-    for result in run_cases(pack, cases):
-        if result.differences:
-            failed += 1
-            click.echo(f"{result.case.at}: {result.case.provision}: {result.case.label}")
-            for difference in result.differences:
-                click.echo(f"    {difference}")
-    provisions = len({case.provision for case in cases})
-    passed = len(cases) - failed
-    click.echo(
-        f"{pack.id}：{provisions} 条条款，{len(cases)} 个案例，{passed} 个通过，{failed} 个不符"
-        if lang == "zh"
-        else f"{pack.id}: {provisions} provisions, {len(cases)} cases, {passed} passed, {failed} failed"
-    )
-    ctx.exit(1 if failed or not cases else 0)
 
 
 # facts

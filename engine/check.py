@@ -217,6 +217,8 @@ class _Checker:
 
     def arithmetic(self, expr: Arithmetic) -> Expr:
         left, right = self.visit(expr.left), self.visit(expr.right)
+        if expr.op == "/" and isinstance(right, Literal) and right.value == 0:
+            raise PackError(Problem("division-by-zero", expr.right.at, {"expression": show(expr)}))
         of = _arithmetic_type(expr.op, left, right)
         if of is None:
             raise self.mismatch(f"`{expr.op}`", left.type, right.type, expr)

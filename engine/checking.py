@@ -10,25 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.assessing import assess_case, choose_reading
-from engine.dossier import (
-    AgendaEntry,
-    DossierOutcome,
-    Submitted,
-    assess_dossier,
-    assumed_absent,
-    derive_case,
-    reference_agenda,
-    skipped_matters,
-)  # fmt: skip
 from engine.errors import EvaluationError, Problem
 from engine.load import Pack
 from engine.model import Case, Dossier, Text
 from engine.outcome import Outcome
 from engine.source import Location
 from engine.values import Value
+
+if TYPE_CHECKING:
+    from engine.dossier import AgendaEntry, DossierOutcome, Submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +133,8 @@ def check_submission(
 def _assess(
     pack: Pack, case: Case, submitted: Submitted, as_of: date | None, builder: AgendaBuilder, readings: Readings | None
 ) -> DossierOutcome:
+    from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
+
     dossier = pack.dossiers[case.dossier]
     provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
     derived = derive_case(dossier, case)

@@ -7,7 +7,6 @@ code that finds a problem names a code and the fields the wording needs.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -141,6 +140,8 @@ class EvaluationError(HeguiError):
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate a writer most probably meant, or None."""
+    import difflib
+
     close: Sequence[str] = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     return close[0] if close else None
 
@@ -199,6 +200,7 @@ register(
         "wrong-type": Wording(
             "{what} 应为 {expected}，这里是 {found}", "{what} must be {expected}, this is {found}", "{hint}", "{hint}"
         ),
+        "division-by-zero": Wording("`{expression}` 除以零", "`{expression}` divides by zero"),
         "divisor-may-be-negative": Wording(
             "除数 `{expression}` 可能为负（{low}）",
             "the divisor `{expression}` may be negative ({low})",
@@ -293,6 +295,12 @@ register(
             "{date} lies outside the published holiday notices ({first} to {last})",
             "等国务院公布该年放假通知后更新 chinesecalendar",
             "update chinesecalendar once the notice for that year is published",
+        ),
+        "no-such-date": Wording(
+            "`{expression}` 算不出日期（{values}）",
+            "`{expression}` comes to no date ({values})",
+            "检查年、月、日或天数",
+            "check the year, month, day or number of days",
         ),
         "evaluators-disagree": Wording(
             "两个求值器结论不一致：条款 {provision}，{left_name} 得 {left}，{right_name} 得 {right}",

@@ -1,14 +1,13 @@
 """A rule pack on disk → `Pack`.
 
 A pack is a folder: `pack.yaml`, `facts.yaml`, `parameters.yaml`, `provisions/*.yaml`,
-`dossiers/*.yaml`, `cases/*.yaml`. Provision files are found by scanning for ids and read only
-when one of theirs is asked for, so that one case starts fast; `load_all` reads and checks
+`dossiers/*.yaml`, `cases/*.yaml`. Provision files are found by scanning for ids, and a provision
+is read only when it is asked for, so that one case starts fast; `load_all` reads and checks
 everything. The digest covers every file that gives the pack its meaning.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping as MappingType
 from datetime import date
@@ -19,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import PackError, Problem, nearest
 from engine.kinds import DeadlineFacts
 from engine.model import Dossier, Field, Parameter, Provision, Text
-from engine.read_dossier import read_dossier
 from engine.read_fields import check_asked_when, read_field, read_parameter
 from engine.read_provision import PackContext, read_provision
 from engine.reader import Reader
@@ -97,7 +95,7 @@ class Pack:
         self._files = self._index()
         self._provisions: dict[str, Provision] = {}
         self._dossiers: dict[str, Dossier] | None = None
-        self._read: set[Path] = set()
+        self._waiting: dict[Path, list[Node]] = {}
         self._proved = False
 
     def _fact_names(self, header: Reader, key: str, roles: tuple[str, ...]) -> dict[str, str]:
@@ -165,10 +163,12 @@ class Pack:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over every file of the pack that gives it meaning (not its cases and examples)."""
+        import hashlib
+
         total = hashlib.sha256()
         for path in sorted(self.folder.rglob("*.yaml")):
             name = path.relative_to(self.folder)
-            if name.parts[0] not in ("cases", "examples"):
+            if name.parts[0] not in ("cases", "examples", "explained.yaml"):
                 data = path.read_bytes()
                 total.update(f"{name.as_posix()}\0{len(data)}\0".encode())
                 total.update(data)
@@ -185,20 +185,20 @@ class Pack:
         return identity in self._files
 
     def provision(self, identity: str) -> Provision:
-        """One provision, reading its file where that was not done yet.
+        """One provision, read where that was not done yet.
 
-        Errors (`PackError`): `unknown-provision`; every problem of the file that holds it.
+        Errors (`PackError`): `unknown-provision`; every problem of the provision, or of its file where
+        that cannot be parsed.
         """
-        if identity not in self._provisions:
-            path = self._files.get(identity)
-            if path is None or path in self._read:
-                raise PackError(
-                    Problem(
-                        "unknown-provision", fields={"id": identity, "suggestion": nearest(identity, self._files) or ""}
-                    )
-                )
-            self._load(path)
+        if identity not in self._provisions and identity in self._files:
+            self._load(self._files[identity], identity)
             self._raise()
+        if identity not in self._provisions:
+            raise PackError(
+                Problem(
+                    "unknown-provision", fields={"id": identity, "suggestion": nearest(identity, self._files) or ""}
+                )
+            )
         return self._provisions[identity]
 
     def find(self, identity: str) -> Provision | None:
@@ -218,15 +218,20 @@ class Pack:
 
         return evaluate_provision(self, identity, inputs, as_of, readings, subject)
 
-    def _load(self, path: Path) -> None:
-        self._read.add(path)
-        try:
-            node = read_yaml(path, self._shown(path))
-        except PackError as error:
-            self.problems.extend(error.problems)
-            return
-        items: tuple[Node, ...] = node.items if isinstance(node, Sequence) else (node,)
-        for item in items:
+    def _load(self, path: Path, identity: str | None = None) -> None:
+        """Read a file's provisions, or the one named; the others wait, parsed, until they are asked for."""
+        if path not in self._waiting:
+            self._waiting[path] = []  # a file that cannot be parsed is a problem once
+            try:
+                node = read_yaml(path, self._shown(path))
+            except PackError as error:
+                self.problems.extend(error.problems)
+                return
+            self._waiting[path] = list(node.items) if isinstance(node, Sequence) else [node]
+        waiting = self._waiting[path]
+        chosen = waiting if identity is None else [item for item in waiting if _id_of(item) == identity]
+        self._waiting[path] = [] if identity is None else [item for item in waiting if _id_of(item) != identity]
+        for item in chosen:
             provision = read_provision(item, self._context, self.problems)
             if provision is not None:
                 self._provisions[provision.id] = provision
@@ -235,8 +240,7 @@ class Pack:
         """Read and check everything. Errors (`PackError`): every problem of every file."""
         check_asked_when(self.fields, [])
         for path in sorted(set(self._files.values()) | set(self.folder.glob("provisions/**/*.yaml"))):
-            if path not in self._read:
-                self._load(path)
+            self._load(path)
         self._raise()
         self._prove()
         _ = self.dossiers
@@ -270,6 +274,8 @@ class Pack:
     def dossiers(self) -> MappingType[str, Dossier]:
         """The dossiers in which related facts are submitted."""
         if self._dossiers is None:
+            from engine.read_dossier import read_dossier
+
             found: dict[str, Dossier] = {}
             for path in sorted(self.folder.glob("dossiers/*.yaml")):
                 try:
@@ -283,6 +289,11 @@ class Pack:
             self._raise()
             self._dossiers = found
         return self._dossiers
+
+
+def _id_of(node: Node) -> str | None:
+    found = node.get("id") if isinstance(node, Mapping) else None
+    return found.text if isinstance(found, Scalar) else None
 
 
 def load_pack(name: str | Path = "chuxiong_2019") -> Pack:

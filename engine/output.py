@@ -8,10 +8,8 @@ place and renamed, so that a run that dies leaves the old file or none.
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from datetime import date
 from fractions import Fraction
@@ -110,6 +108,8 @@ def plain_cell(cell: Cell) -> str:
 
 def csv_text(tables: Sequence[Table]) -> str:
     """The tables one below the other, without totals: a file for another program."""
+    import csv
+
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     for table in tables:
@@ -121,6 +121,8 @@ def csv_text(tables: Sequence[Table]) -> str:
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, renamed to it when all went well and removed otherwise."""
+    import tempfile
+
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)

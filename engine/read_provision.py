@@ -51,6 +51,7 @@ from engine.yamltree import Sequence as NodeSequence
 COMMON_KEYS = (
     "id", "kind", "label", "plan", "at", "also_at", "summary", "facts", "let", "tables", "applies", "in_force",
     "applies_to", "decided_by", "paid_by", "stacking", "notes", "readings", "outputs", "figures",
+    "monotone", "at_most", "exclusive",
 )  # fmt: skip
 KIND_KEYS: dict[ProvisionKind, tuple[str, ...]] = {
     ProvisionKind.ENTITLEMENT: ("require", "amount", "exceptions"),

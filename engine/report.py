@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from engine.dossier import DossierOutcome, Item
 from engine.errors import Lang, Problem
 from engine.explain import explain, missing_labels, why
 from engine.kinds import ADVERSE, LABELS, UNDETERMINED
@@ -20,6 +19,9 @@ from engine.model import Dossier, FromField, Text
 from engine.outcome import Outcome
 from engine.types import Kind, Type
 from engine.values import Value, decimal_text, money_text, percent_text
+
+if TYPE_CHECKING:
+    from engine.dossier import DossierOutcome, Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,7 @@ from engine.model import Case, Dossier, Provision
 from engine.source import Location
 from facts import problems as _wordings
 from facts.columns import RecordNames
-from facts.from_csv import csv_grid
 from facts.from_tree import FlatCase, TreeReader
-from facts.grid import Grid
 from facts.headings import (
     Found,
     Head,
@@ -34,11 +32,11 @@ from facts.headings import (
     targets_of,
 )
 from facts.joining import Group, join
-from facts.tables import TableReader
 from facts.tally import Draft, TableInfo, Tally
 from facts.text import decode, kind_of, read_bytes
 
 if TYPE_CHECKING:
+    from facts.grid import Grid
     from facts.text import FileKind
 
 assert _wordings.WORDINGS, "the wordings of this package are registered on import"
@@ -190,6 +188,8 @@ class _Reading:
             return self.workbook(path, name, kind)
         text = decode(data, name)
         if kind == "csv":
+            from facts.from_csv import csv_grid
+
             return [_Table(grid := csv_grid(text, name, self.score), self.found(grid, path.stem))]
         self.tree(text, name, kind)
         return []
@@ -255,6 +255,8 @@ class _Reading:
                 table.found = kept
 
     def read(self, table: _Table, file_known: bool) -> None:
+        from facts.tables import TableReader
+
         grid, found = table.grid, table.found
         if grid.hidden and not _is_notes(grid.sheet):
             self.problems.append(Problem("hidden-sheet", Location(grid.file, sheet=grid.sheet), {}, "warning"))

@@ -41,6 +41,7 @@ WRONG = [
     ("flor(number) > 0", "unknown-function"),
     ("__import__ == 1", "expression-not-allowed"),
     ("money", "wrong-type"),
+    ("money / 0 > 0元", "division-by-zero"),
 ]
 
 

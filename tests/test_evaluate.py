@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import FactError, PackError, load_pack
+from engine import EvaluationError, FactError, PackError, load_pack
 from packs import one
 
 PACK = load_pack()
@@ -144,3 +144,17 @@ def test_a_table_without_its_boundary_is_found_when_loaded(tmp_path: Path) -> No
             amount: x
             """)
     assert "n = 100" in caught.value.render("en")
+
+
+@pytest.mark.parametrize(("due", "facts"), [
+    ("date_of(2019, month, 25)", {"month": 13}), ("workdays_after(2019-03-01, 0 - month)", {"month": 3}),
+    ("months_after(2019-03-01, month)", {"month": 200000}), ("2019-03-01 + month", {"month": 10**9}),
+])  # fmt: skip
+def test_an_impossible_date_is_a_problem_and_no_traceback(due: str, facts: dict[str, int], tmp_path: Path) -> None:
+    pack = one(tmp_path, "parameter", f"""
+        facts: [{{month: {{type: integer, zh: 月}}}}]
+        outputs: {{day: "{due}"}}
+        """)
+    with pytest.raises(EvaluationError) as caught:
+        pack.evaluate("tiny.one", facts)
+    assert caught.value.problems[0].code == "no-such-date"

@@ -3,15 +3,19 @@
 From a plan in normal form, one function is generated for each pattern of unknown facts that turns
 up: with the unknowns folded in, what is left is straight integer code without a test for null. A
 pattern whose code would still have to carry unknowns is left to the reference evaluator, as is a
-value finer than its column's scale. The text that is compiled is written here from the plan's
+value finer than its column's scale. What several places need (a rate, for the status and for the
+amount) is worked out once. The text that is compiled is written here from the plan's
 nodes only; no text of a pack reaches it other than as quoted constants.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from datetime import date
 from fractions import Fraction
+from functools import lru_cache, partial
 from typing import Any
 
 from engine.builtins import FUNCTIONS
@@ -154,6 +158,37 @@ def _two_valued(condition: Condition) -> Condition:
 _PYTHON = {"//": "//", "+": "+", "-": "-", "*": "*"}
 
 
+class _Terms:
+    """Numbers for the nodes of some trees, the same for equal nodes, and how many places use each."""
+
+    def __init__(self) -> None:
+        self.uses: Counter[int] = Counter()
+        self._numbers: dict[int, int] = {}  # by identity: the trees outlive this
+        self._shapes: dict[tuple[Any, ...], int] = {}
+
+    def add(self, tree: Node) -> None:
+        self.uses[self._number(tree)] += 1
+
+    def repeated(self, node: Term) -> int | None:
+        """The number of a term that takes some work and is used in several places."""
+        number = self._numbers.get(id(node)) if isinstance(node, (Operation, Choose)) else None
+        return number if number is not None and self.uses[number] > 1 else None
+
+    def _number(self, node: Any) -> int:
+        found = self._numbers.get(id(node))
+        if found is None:
+            held = [getattr(node, name) for name in node.__match_args__]
+            parts = [part for value in held for part in (value if isinstance(value, tuple) else (value,))]
+            inner = [self._number(part) if is_dataclass(part) else part for part in parts]
+            shape = (type(node), *inner)
+            found = self._shapes.get(shape)
+            if found is None:
+                found = self._shapes[shape] = len(self._shapes)
+                self.uses.update(number for part, number in zip(parts, inner, strict=True) if is_dataclass(part))
+            self._numbers[id(node)] = found
+        return found
+
+
 class _Writer:
     def __init__(self, plan: Plan, unknown: frozenset[str]) -> None:
         self.plan, self.unknown = plan, unknown
@@ -161,17 +196,45 @@ class _Writer:
         self.names = {name: f"v{number}" for number, name in enumerate(self.known)}
         self.constants: dict[str, Any] = {}
         self.lines: list[str] = []
+        self.terms = _Terms()
+        self.shared: dict[int, str] = {}
+        """Terms worked out wherever the code being written is reached: their numbers, and the names they got."""
+        self.shared_names = 0
 
-    def function(self) -> Callable[[Sequence[Any]], Any]:
+    def function(self) -> Callable[[Mapping[str, Any]], Any]:
+        """The decision from values by name; `_MISSING` where one of the pattern's values is unknown after all.
+
+        It may raise `KeyError` (a value is absent), `ValueError` (finer than its column) and `_Stop`.
+        """
+        for name, local in self.names.items():
+            self.line(1, f"{local} = {self.value(name)}")
         if self.names:
-            self.line(1, f"{', '.join(self.names.values())}{',' if len(self.names) == 1 else ''} = values")
+            self.line(1, f"if {' or '.join(f'{local} is None' for local in self.names.values())}:")
+            self.line(2, f"return {self.constant(_MISSING)}")
         status = fold_unknown(self.plan.status, self.unknown)
+        self.outputs = [
+            (output, fold_unknown(output.value, self.unknown), fold_unknown(output.denominator, self.unknown))
+            for output in self.plan.outputs
+        ]
+        for root in (status, *(node for _, *nodes in self.outputs for node in nodes)):
+            self.terms.add(root)
         self.status(status, 1)
         source = "def decide(values):\n" + "\n".join(self.lines) + "\n"
         scope: dict[str, Any] = {"__builtins__": {"min": min, "max": max}, **self.constants}
         exec(compile(source, f"<{self.plan.provision}>", "exec"), scope)  # the source is written above, from nodes only
-        found: Callable[[Sequence[Any]], Any] = scope["decide"]
+        found: Callable[[Mapping[str, Any]], Any] = scope["decide"]
         return found
+
+    def value(self, name: str) -> str:
+        """A column's stored value; a default stands in where the name is absent, not where it is unknown."""
+        field = self.plan.columns[name]
+        if field.default is None:
+            given = f"values[{name!r}]"
+        else:
+            given = f"values.get({name!r}, {self.constant(field.default)})"
+        if field.type.kind in (Kind.BOOLEAN, Kind.MONEY, Kind.ENUM, Kind.TEXT) or field.type.integer:
+            return given
+        return f"{self.constant(partial(encode, of=field.type))}({given})"
 
     def line(self, indent: int, text: str) -> None:
         self.lines.append("    " * indent + text)
@@ -195,24 +258,28 @@ class _Writer:
                 if yes == Truth(False) and no == Truth(False):
                     self.line(indent, "return None")
                     return
-                self.line(indent, f"if {self.condition(yes)}:")
-                self.status(then, indent + 1)
+                self.line(indent, f"if {self.condition(yes, True)}:")
+                self.branch(then, indent + 1)
                 if negate(yes) == no:
-                    self.status(other, indent)
+                    self.branch(other, indent)
                     return
-                self.line(indent, f"if {self.condition(no)}:")
-                self.status(other, indent + 1)
+                self.line(indent, f"if {self.condition(no, True)}:")
+                self.branch(other, indent + 1)
                 self.line(indent, "return None")  # undecided: the reference says which facts are missing
             case _:
                 raise CannotCompile
 
+    def branch(self, node: Term, indent: int) -> None:
+        """A branch of the status; what is worked out in it is not there for the next one."""
+        before = dict(self.shared)
+        self.status(node, indent)
+        self.shared = before
+
     def result(self, status: str, indent: int) -> None:
         pairs = []
-        for output in self.plan.outputs:
+        for output, value, denominator in self.outputs:
             if output.statuses is not None and status not in output.statuses:
                 continue
-            value = fold_unknown(output.value, self.unknown)
-            denominator = fold_unknown(output.denominator, self.unknown)
             if isinstance(value, Null) or value == Truth(None):
                 if output.required and output.statuses is not None:
                     self.line(indent, "return None")
@@ -231,15 +298,29 @@ class _Writer:
         if output.kind is Kind.BOOLEAN:
             if negate(is_true(value)) != is_false(value):
                 raise CannotCompile  # it may stay unknown
-            return f"({self.condition(is_true(value))})"
-        text = self.term(value)
+            return f"({self.condition(is_true(value), True)})"
+        text = self.term(value, True)
         if output.kind is Kind.DATE:
             return f"{self.constant(day_of)}({text})"
         if denominator == Const(1):
             return text
-        return f"{self.constant(_quotient)}({text}, {self.term(denominator)})"
+        return f"{self.constant(_quotient)}({text}, {self.term(denominator, True)})"
 
-    def term(self, node: Term) -> str:
+    # `sure` says that the text is evaluated whenever its statement is, before all that is written after
+    # it: only there may a term get a name that later text uses.
+
+    def term(self, node: Term, sure: bool) -> str:
+        number = self.terms.repeated(node)
+        if number is not None and number in self.shared:
+            return self.shared[number]
+        text = self.fresh_term(node, sure)
+        if number is None or not sure:
+            return text
+        name = self.shared[number] = f"t{self.shared_names}"
+        self.shared_names += 1
+        return f"({name} := {text})"
+
+    def fresh_term(self, node: Term, sure: bool) -> str:
         match node:
             case Const(value):
                 return f"({value})" if value < 0 else str(value)
@@ -248,41 +329,42 @@ class _Writer:
             case Column(name):
                 return self.names[name]
             case Operation("min" | "max" as op, left, right):
-                return f"{op}({self.term(left)}, {self.term(right)})"
+                return f"{op}({self.term(left, sure)}, {self.term(right, sure)})"
             case Operation(op, left, right):
-                return f"({self.term(left)} {_PYTHON[op]} {self.term(right)})"
+                return f"({self.term(left, sure)} {_PYTHON[op]} {self.term(right, sure)})"
             case DateCall(function, arguments):
-                return f"{self.constant(_day_function(function))}({', '.join(map(self.term, arguments))})"
+                parts = ", ".join(self.term(part, sure) for part in arguments)
+                return f"{self.constant(_day_function(function))}({parts})"
             case Choose(condition, then, other):
-                if isinstance(then, Null) or isinstance(other, Null):
-                    raise_stop = f"{self.constant(_stop)}()"
-                    yes = is_true(condition)
-                    a = raise_stop if isinstance(then, Null) else self.term(then)
-                    b = raise_stop if isinstance(other, Null) else self.term(other)
-                    if negate(yes) != is_false(condition):
-                        raise CannotCompile
-                    return f"({a} if {self.condition(yes)} else {b})"
                 yes = is_true(condition)
                 if negate(yes) != is_false(condition):
                     raise CannotCompile
-                return f"({self.term(then)} if {self.condition(yes)} else {self.term(other)})"
+                test = self.condition(yes, sure)  # evaluated, so written, before the two it chooses from
+                return f"({self.chosen(then)} if {test} else {self.chosen(other)})"
         raise CannotCompile
 
-    def condition(self, node: Condition) -> str:
+    def chosen(self, node: Term) -> str:
+        return f"{self.constant(_stop)}()" if isinstance(node, Null) else self.term(node, False)
+
+    def condition(self, node: Condition, sure: bool) -> str:
         match node:
             case Truth(value):
                 return str(value)
             case Flag(name):
                 return self.names[name]
             case Test(op, left, right):
-                return f"{self.term(left)} {op} {self.term(right)}"
+                return f"{self.term(left, sure)} {op} {self.term(right, sure)}"
             case All(parts):
-                return "(" + " and ".join(map(self.condition, parts)) + ")"
+                return "(" + " and ".join(self.parts(parts, sure)) + ")"
             case AnyOf(parts):
-                return "(" + " or ".join(map(self.condition, parts)) + ")"
+                return "(" + " or ".join(self.parts(parts, sure)) + ")"
             case Negate(part):
-                return f"(not {self.condition(part)})"
+                return f"(not {self.condition(part, sure)})"
         raise CannotCompile
+
+    def parts(self, nodes: tuple[Condition, ...], sure: bool) -> list[str]:
+        """The parts of an `and` or `or`: none but the first is sure to be evaluated."""
+        return [self.condition(node, sure and not number) for number, node in enumerate(nodes)]
 
 
 class _Stop(Exception):
@@ -293,6 +375,7 @@ def _stop() -> None:
     raise _Stop
 
 
+@lru_cache(maxsize=4096)  # rates are few
 def _quotient(numerator: int, denominator: int) -> Value:
     return shrink(Fraction(numerator, denominator))
 
@@ -323,45 +406,35 @@ class CompiledProvision:
         self.provision, self.on = provision, on
         parameters = {name: parameter.on(on) if on else None for name, parameter in provision.parameters.items()}
         self.plan = normal_form(provision, parameters)
-        self._names = tuple(provision.facts)
-        self._defaults = {name: field.default for name, field in provision.facts.items() if field.default is not None}
-        self._plain = tuple(
-            name
-            for name, field in provision.facts.items()
-            if field.type.kind in (Kind.BOOLEAN, Kind.MONEY, Kind.ENUM, Kind.TEXT) or field.type.integer
-        )
-        self._encoded = {name: field.type for name, field in provision.facts.items() if name not in self._plain}
-        self._functions: dict[frozenset[str], Callable[[Sequence[Any]], Any] | None] = {}
+        self._defaults = {name: field.default for name, field in provision.facts.items()}
+        self._functions: dict[frozenset[str], Callable[[Mapping[str, Any]], Any] | None] = {}
+        self._all_known: Callable[[Mapping[str, Any]], Any] = self._first
 
     def decide(self, values: Mapping[str, Value | None]) -> Decision:
-        if self._defaults:
-            values = {**self._defaults, **values}
-        row = [values.get(name) for name in self._names]
-        if self._encoded:
-            try:
-                row = [
-                    encode(value, self._encoded[name]) if name in self._encoded else value
-                    for name, value in zip(self._names, row, strict=True)
-                ]
-            except ValueError:
-                return self._reference(values)
-        if None in row:
-            unknown = frozenset(name for name, value in zip(self._names, row, strict=True) if value is None)
-            row = [value for value in row if value is not None]
-        else:
-            unknown = frozenset()
+        try:
+            found = self._all_known(values)
+        except (KeyError, ValueError, _Stop):
+            found = _MISSING
+        if found is _MISSING:
+            found = self._with_unknowns(values)
+        return found if found is not None else self._reference(values)  # open, or open branches that agree
+
+    def _first(self, values: Mapping[str, Value | None]) -> Any:
+        """Stands in for the function of the usual pattern, nothing unknown, until that is wanted."""
+        self._all_known = self._compile(frozenset()) or _no_answer
+        return self._all_known(values)
+
+    def _with_unknowns(self, values: Mapping[str, Value | None]) -> Decision | None:
+        unknown = frozenset(name for name, default in self._defaults.items() if values.get(name, default) is None)
         function = self._functions.get(unknown, _MISSING)
         if function is _MISSING:
             function = self._compile(unknown)
-        if function is None:
-            return self._reference(values)
         try:
-            found = function(row)
-        except _Stop:
-            return self._reference(values)
-        return found if found is not None else self._reference(values)  # open, or open branches that agree
+            return function(values) if function is not None else None
+        except (ValueError, _Stop):
+            return None
 
-    def _compile(self, unknown: frozenset[str]) -> Callable[[Sequence[Any]], Any] | None:
+    def _compile(self, unknown: frozenset[str]) -> Callable[[Mapping[str, Any]], Any] | None:
         if len(self._functions) >= MAX_PATTERNS:
             return None
         try:
@@ -376,3 +449,7 @@ class CompiledProvision:
 
 
 _MISSING: Any = object()
+
+
+def _no_answer(values: Mapping[str, Any]) -> None:
+    """In place of a function that could not be compiled: the reference takes the case."""

@@ -8,12 +8,13 @@ two sides differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, TypeAlias
 
 from engine.builtins import FUNCTIONS
+from engine.errors import EvaluationError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, Reason, show
 from engine.values import Number, Value, shrink
 
@@ -110,7 +111,20 @@ def evaluate(expr: Expr, names: Environment) -> Result:
             if function == "is_known":
                 return not isinstance(values[0], Unknown)
             unknown = _unknown_of(*values)
-            return unknown if unknown is not None else _exact(FUNCTIONS[function].meaning(*values))
+            return unknown if unknown is not None else _called(function, values, expr)
+
+
+def _called(function: str, values: list[Result], expr: Expr) -> Value:
+    try:
+        return _exact(FUNCTIONS[function].meaning(*values))
+    except (ValueError, OverflowError):  # a month 13, a negative number of working days, the year 10000
+        raise _impossible(expr, values) from None
+
+
+def _impossible(expr: Expr, values: Sequence[Result]) -> EvaluationError:
+    return EvaluationError(
+        Problem("no-such-date", fields={"expression": show(expr), "values": ", ".join(map(str, values))})
+    )
 
 
 def _logic(absorbing: bool, values: list[Result]) -> Result:
@@ -138,8 +152,14 @@ def _arithmetic(op: str, left: Result, right: Result, expr: Arithmetic) -> Resul
     if isinstance(left, date):
         if isinstance(right, date):
             return (left - right).days
-        days = timedelta(days=int(_number(right)))
-        return left + days if op == "+" else left - days
+        try:
+            days = timedelta(days=int(_number(right)))
+        except OverflowError:
+            raise _impossible(expr, [left, right]) from None
+        try:
+            return left + days if op == "+" else left - days
+        except OverflowError:
+            raise _impossible(expr, [left, right]) from None
     a, b = _number(left), _number(right)
     if op == "/":
         if b == 0:
