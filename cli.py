@@ -69,6 +69,8 @@ class Group(click.Group):
         "due": "commands.duties:due",
         "targets": "commands.duties:targets",
         "allot": "commands.duties:allot",
+        "audit": "commands.audit:audit_group",
+        "replay": "commands.audit:replay_command",
     },
 )
 @click.option(
@@ -169,6 +171,8 @@ def _width() -> int | None:
     metavar="PROVISION:READING=N",
     help="Assess under another declared reading / 按另一读法计算.",
 )
+@click.option("--keep", is_flag=True, help="Keep a record of this run / 留存运行记录.")
+@click.option("--audit", "audit_url", metavar="URL", help="Keep it in this SQLite file or postgresql:// database / 运行记录库.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -180,6 +184,8 @@ def check(
     record: str | None,
     engine: str,
     readings: tuple[str, ...],
+    keep: bool,
+    audit_url: str | None,
 ) -> None:
     """Assess cases or small tables / 核算案例或表格 (xlsx, csv, json, yaml)."""
     from engine.checking import check_submission
@@ -198,6 +204,11 @@ def check(
     _write(pack, checked, lang, day, form, output, explain, problems)
     _report_problems(problems, lang)
     _summary(submission, checked, day, lang)
+    if keep or audit_url:
+        from commands.audit import keep_check
+
+        options = {"record": record, "engine": engine}
+        keep_check(pack, submission, checked, day, chosen, files=files, options=options, keep=keep, url=audit_url, lang=lang)
     if any(problem.severity == "error" for problem in problems):
         ctx.exit(2)
     ctx.exit(1 if any(outcome.status in ADVERSE for outcome in checked.outcomes) else 0)
