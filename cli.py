@@ -70,6 +70,9 @@ class Group(click.Group):
         "targets": "commands.duties:targets",
         "allot": "commands.duties:allot",
         "audit": "commands.audit:audit_group",
+        "batch": "commands.batch:batch",
+        "serve": "web.cli:serve",
+        "users": "web.cli:users",
         "replay": "commands.audit:replay_command",
     },
 )
@@ -172,7 +175,7 @@ def _width() -> int | None:
     help="Assess under another declared reading / 按另一读法计算.",
 )
 @click.option("--keep", is_flag=True, help="Keep a record of this run / 留存运行记录.")
-@click.option("--audit", "audit_url", metavar="URL", help="Keep it in this SQLite file or postgresql:// database / 运行记录库.")
+@click.option("--audit", "audit_url", metavar="URL", help="Keep it in this SQLite file or database / 运行记录库.")
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -208,7 +211,9 @@ def check(
         from commands.audit import keep_check
 
         options = {"record": record, "engine": engine}
-        keep_check(pack, submission, checked, day, chosen, files=files, options=options, keep=keep, url=audit_url, lang=lang)
+        keep_check(
+            pack, submission, checked, day, chosen, files=files, options=options, keep=keep, url=audit_url, lang=lang
+        )
     if any(problem.severity == "error" for problem in problems):
         ctx.exit(2)
     ctx.exit(1 if any(outcome.status in ADVERSE for outcome in checked.outcomes) else 0)

@@ -25,7 +25,10 @@ SEED = 20190322
 
 @dataclass(frozen=True)
 class Workload:
-    """One rule over one table: `outputs` are the columns that every peer must give, null where there is none."""
+    """One rule over one table: `outputs` are the columns that every peer must give, null where there is none.
+
+    `status` is the place in `statuses`, null where the row cannot be decided.
+    """
 
     name: str
     title: str
@@ -33,6 +36,7 @@ class Workload:
     outputs: tuple[str, ...]
     generate: Callable[[np.random.Generator, int], pl.DataFrame]
     oracle: Callable[[Sequence[Row]], dict[str, list[Any]]]
+    statuses: tuple[str, ...] = ()
 
 
 def _nulls(chance: np.random.Generator, frame: pl.DataFrame, name: str, share: float) -> pl.DataFrame:
@@ -48,36 +52,53 @@ def _budget(chance: np.random.Generator, rows: int) -> pl.DataFrame:
     edge = chance.random(rows) < 0.2
     task = np.where(edge, task // 100 * 100, task)
     share = chance.choice([85, 90, 95, 100], rows)
-    raised = np.where(edge, task // 100 * share + chance.integers(-1, 2, rows),
-                      (task * chance.uniform(0.5, 1.2, rows)).astype(np.int64))
-    frame = pl.DataFrame({
-        "has_task": chance.random(rows) < 0.8, "task_amount": task, "raised_amount": raised,
-        "next_year_public_funds": chance.integers(0, 10**12, rows)})
+    raised = np.where(
+        edge,
+        task // 100 * share + chance.integers(-1, 2, rows),
+        (task * chance.uniform(0.5, 1.2, rows)).astype(np.int64),
+    )
+    frame = pl.DataFrame(
+        {
+            "has_task": chance.random(rows) < 0.8,
+            "task_amount": task,
+            "raised_amount": raised,
+            "next_year_public_funds": chance.integers(0, 10**12, rows),
+        }
+    )
     return _nulls(chance, frame, "raised_amount", 0.03)
 
 
 def _budget_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    statuses: list[Any] = []
     rates, amounts = [], []
     for row in rows:
         task, raised = row["task_amount"], row["raised_amount"]
-        if not row["has_task"] or task <= 0 or raised is None:
+        applies = row["has_task"] and task > 0
+        if not applies or raised is None:
+            statuses.append(None if applies else 0)
             rates.append(None)
             amounts.append(None)
             continue
         rate = next((cut for limit, cut in ((85, 10), (90, 8), (95, 5), (100, 3)) if raised * 100 < limit * task), 0)
+        statuses.append(1 if rate else 2)
         rates.append(rate)
         amounts.append((row["next_year_public_funds"] * rate + 50) // 100)
-    return {"rate": rates, "amount": amounts}
+    return {"status": statuses, "rate": rates, "amount": amounts}
 
 
 # Highest only
 
 
 def _rewards(chance: np.random.Generator, rows: int) -> pl.DataFrame:
-    return pl.DataFrame({
-        "firm": chance.integers(0, max(1, rows // 20), rows), "year": chance.integers(2017, 2021, rows),
-        "promotion": chance.integers(0, len(PROMOTIONS), rows),
-        "registered": chance.random(rows) < 0.9, "first": chance.random(rows) < 0.8})
+    return pl.DataFrame(
+        {
+            "firm": chance.integers(0, max(1, rows // 20), rows),
+            "year": chance.integers(2017, 2021, rows),
+            "promotion": chance.integers(0, len(PROMOTIONS), rows),
+            "registered": chance.random(rows) < 0.9,
+            "first": chance.random(rows) < 0.8,
+        }
+    )
 
 
 def _rewards_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -87,8 +108,10 @@ def _rewards_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
         key = row["firm"], row["year"]
         if key not in best or awards[place] > awards[best[key]]:
             best[key] = place
-    paid = [award if best[row["firm"], row["year"]] == place else 0
-            for place, (row, award) in enumerate(zip(rows, awards, strict=True))]
+    paid = [
+        award if best[row["firm"], row["year"]] == place else 0
+        for place, (row, award) in enumerate(zip(rows, awards, strict=True))
+    ]
     return {"award": awards, "paid": paid}
 
 
@@ -104,22 +127,29 @@ def _growth(chance: np.random.Generator, rows: int) -> pl.DataFrame:
     now = np.where(pick < 0.1, np.maximum(0, before // 20 * 23 + chance.integers(-1, 2, rows)), now)
     now = np.where((pick >= 0.1) & (pick < 0.2), before + 500_000_000 + chance.integers(-1, 2, rows), now)
     now = np.where(pick > 0.98, before * 2 + 10**11, now)
-    return pl.DataFrame({"above_scale_industrial": chance.random(rows) < 0.9,
-                         "strategic_emerging": chance.random(rows) < 0.2,
-                         "main_revenue_previous": before, "main_revenue_current": now})
+    return pl.DataFrame(
+        {
+            "above_scale_industrial": chance.random(rows) < 0.9,
+            "strategic_emerging": chance.random(rows) < 0.2,
+            "main_revenue_previous": before,
+            "main_revenue_current": now,
+        }
+    )
 
 
 def _growth_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    amounts = []
+    statuses, amounts = [], []
     for row in rows:
         before, now = row["main_revenue_previous"], row["main_revenue_current"]
         more = now - before
         if not row["above_scale_industrial"] or now * 100 < before * 115 or more <= 500_000_000:
+            statuses.append(1)
             amounts.append(0)
             continue
+        statuses.append(0)
         permille, ceiling = (3, 60_000_000) if row["strategic_emerging"] else (2, 50_000_000)
         amounts.append(min(more * permille + 500, ceiling * 1000 + 500) // 1000)
-    return {"amount": amounts}
+    return {"status": statuses, "amount": amounts}
 
 
 # Working days
@@ -128,10 +158,14 @@ def _growth_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
 def _deadlines(chance: np.random.Generator, rows: int) -> pl.DataFrame:
     first = (date(2018, 1, 2) - EPOCH).days
     received = chance.integers(first, (date(2020, 6, 30) - EPOCH).days, rows)
-    frame = pl.DataFrame({
-        "document_received_on": received.astype(np.int32), "submitted": chance.random(rows) < 0.75,
-        "submitted_on": (received + chance.integers(0, 30, rows)).astype(np.int32),
-        "as_of": (received + chance.integers(0, 60, rows)).astype(np.int32)})
+    frame = pl.DataFrame(
+        {
+            "document_received_on": received.astype(np.int32),
+            "submitted": chance.random(rows) < 0.75,
+            "submitted_on": (received + chance.integers(0, 30, rows)).astype(np.int32),
+            "as_of": (received + chance.integers(0, 60, rows)).astype(np.int32),
+        }
+    )
     return frame.with_columns(pl.when("submitted").then("submitted_on").alias("submitted_on"))
 
 
@@ -147,7 +181,7 @@ def working_table() -> tuple[int, list[bool]]:
 
 def _deadlines_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
     base, working = working_table()
-    due_dates, late = [], []
+    statuses, due_dates, late = [], [], []
     for row in rows:
         day, left = row["document_received_on"], 5
         while left:
@@ -155,20 +189,49 @@ def _deadlines_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
             left -= working[day - base]
         due_dates.append(day)
         end = row["submitted_on"] if row["submitted"] else row["as_of"]
+        statuses.append((0 if end <= day else 1) if row["submitted"] else (2 if end <= day else 3))
         late.append(sum(working[step - base] for step in range(day + 1, end + 1)) if end > day else None)
-    return {"due_date": due_dates, "workdays_over": late}
+    return {"status": statuses, "due_date": due_dates, "workdays_over": late}
 
 
 WORKLOADS = {
-    one.name: one for one in (
-        Workload("budget", "Budget cut", "fiscal.budget_cut.fundraising_shortfall", ("rate", "amount"), _budget,
-                 _budget_oracle),
-        Workload("rewards", "Highest only per firm and year", "construction.grade.promotion_reward",
-                 ("award", "paid"), _rewards, _rewards_oracle),
-        Workload("growth", "Sales growth subsidy", "enterprise.sales_promotion.subsidy", ("amount",), _growth,
-                 _growth_oracle),
-        Workload("deadlines", "Working-day deadlines", "fiscal.special_fund.specified_5wd",
-                 ("due_date", "workdays_over"), _deadlines, _deadlines_oracle),
+    one.name: one
+    for one in (
+        Workload(
+            "budget",
+            "Budget cut",
+            "fiscal.budget_cut.fundraising_shortfall",
+            ("status", "rate", "amount"),
+            _budget,
+            _budget_oracle,
+            ("not_applicable", "triggered", "not_triggered"),
+        ),
+        Workload(
+            "rewards",
+            "Highest only per firm and year",
+            "construction.grade.promotion_reward",
+            ("award", "paid"),
+            _rewards,
+            _rewards_oracle,
+        ),
+        Workload(
+            "growth",
+            "Sales growth subsidy",
+            "enterprise.sales_promotion.subsidy",
+            ("status", "amount"),
+            _growth,
+            _growth_oracle,
+            ("eligible", "ineligible"),
+        ),
+        Workload(
+            "deadlines",
+            "Working-day deadlines",
+            "fiscal.special_fund.specified_5wd",
+            ("status", "due_date", "workdays_over"),
+            _deadlines,
+            _deadlines_oracle,
+            ("on_time", "late", "pending", "overdue"),
+        ),
     )
 }
 

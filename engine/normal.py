@@ -19,8 +19,9 @@ from fractions import Fraction
 from math import gcd
 from typing import TypeAlias
 
-from engine.calendar import day_number
-from engine.errors import PackError, Problem
+from engine.builtins import FUNCTIONS
+from engine.calendar import day_number, day_of
+from engine.errors import EvaluationError, PackError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
 from engine.intervals import Interval, interval_of_call, product, quotient_floor
 from engine.kinds import WITH_MEASURES
@@ -368,9 +369,12 @@ class _Lowering:
                     {"expression": show(expr.right), "low": "-∞" if low is None else low},
                 )
             )
+        if divisor == ZERO:
+            return Rational(Null())
         numerator = self.operate("*", left.numerator, right.denominator)
-        if low == 0:
-            numerator = choose_term(compare_terms("==", divisor, ZERO), Null(), numerator)
+        if not isinstance(divisor, Const):
+            # A quotient is unknown where its divisor is unknown or zero, and its numerator says so.
+            numerator = choose_term(compare_terms(">", divisor, ZERO), numerator, Null())
             self.note(numerator)
         return self.reduce(numerator, self.operate("*", left.denominator, divisor))
 
@@ -415,9 +419,19 @@ class _Lowering:
     ) -> Rational | Term | Condition:
         if isinstance(then, Rational) and isinstance(other, Rational):
             a, b, denominator = self.common(then, other)
-            chosen = choose_term(condition, a, b)
-            self.note(chosen)
-            return self.reduce(chosen, denominator)
+            if isinstance(denominator, Const):
+                chosen = choose_term(condition, a, b)
+                self.note(chosen)
+                return self.reduce(chosen, denominator)
+            # Each side keeps its own divisor: the one not chosen may be unknown. Where the condition is open,
+            # equal quotients are one value.
+            equal = all_of((negate(Known(condition)), compare_terms("==", a, b)))
+            settled = any_of((condition, equal))
+            top = choose_term(settled, then.numerator, other.numerator)
+            bottom = choose_term(settled, then.denominator, other.denominator)
+            self.note(top)
+            self.note(bottom)
+            return Rational(top, bottom)
         if isinstance(then, (Truth, Flag, Test, All, AnyOf, Negate, Known)):
             # c ? a : b with the same three-valued meaning: where c is null, a and b must agree.
             assert isinstance(other, (Truth, Flag, Test, All, AnyOf, Negate, Known))
@@ -492,6 +506,10 @@ class _Lowering:
         for part in arguments:
             value_of = self.lower(part)
             terms.append(self.whole(value_of) if isinstance(value_of, Rational) else self.term(part))
+        folded = _folded_call(expr.function, terms)
+        if folded is not None:
+            self.note(folded)
+            return folded if expr.type.kind is Kind.DATE else Rational(folded)
         call = DateCall(expr.function, tuple(terms))
         self.note(call)
         return call if expr.type.kind is Kind.DATE else Rational(call)
@@ -555,6 +573,22 @@ class _Lowering:
                 )
             )
         self.widest = max(self.widest, -found.low, found.high)
+
+
+def _folded_call(function: str, terms: Sequence[Term]) -> Const | None:
+    """A calendar function of constants, worked out; None where it is not one or cannot be."""
+    if not all(isinstance(term, Const) for term in terms):
+        return None
+    takes = FUNCTIONS[function].takes
+    assert takes is not None
+    values = [term.value for term in terms if isinstance(term, Const)]
+    try:
+        found = FUNCTIONS[function].meaning(
+            *(day_of(value) if Kind.DATE in kinds else value for value, kinds in zip(values, takes, strict=True))
+        )
+    except (EvaluationError, ValueError, OverflowError):
+        return None
+    return Const(day_number(found) if isinstance(found, date) else int(found))
 
 
 def _is_word(term: Term) -> bool:

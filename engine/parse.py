@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from fractions import Fraction
 
 from engine.errors import PackError, Problem
@@ -80,7 +81,9 @@ class _Parser:
         lead = len(plain) - len(stripped)
         source = _LITERAL.sub(self._stand_in, stripped)
         try:
-            tree = ast.parse(source, mode="eval").body
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SyntaxWarning)  # `1if x`: refused below, not warned about
+                tree = ast.parse(source, mode="eval").body
         except SyntaxError as error:
             offset = lead + max(0, (error.offset or 1) - 1)
             reason = re.sub(r"[\U00020000-\U0002ffff] *", "literal ", error.msg or "invalid syntax")

@@ -82,7 +82,7 @@ def exact_number(raw: int | float | Decimal | Fraction) -> Fraction:
         return Fraction(repr(raw))
     if isinstance(raw, Decimal):
         try:
-            if abs(raw.adjusted()) > 100:
+            if not raw.is_finite() or abs(raw.adjusted()) > 100:
                 raise ValueError
             return Fraction(raw)
         except (ValueError, OverflowError, InvalidOperation):
@@ -264,7 +264,7 @@ def read_boolean(raw: object) -> bool:
     if isinstance(raw, bool):
         return raw
     if isinstance(raw, (int, float, Decimal, Fraction)):
-        if raw in (0, 1):
+        if exact_number(raw) in (0, 1):
             return bool(raw)
         raise Unreadable("not-yes-or-no", f"`{raw}` 不是“是”或“否”", f"`{raw}` is neither yes nor no")
     word = _plain(raw).casefold()

@@ -27,6 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cli import Group
+from commands.audit import audit_group, keep_check, replay_command
 from engine import Pack, load_pack
 from engine.audit import (
     AuditLog,
@@ -41,7 +42,6 @@ from engine.audit import (
     submission_from,
     to_plain,
 )  # fmt: skip
-from commands.audit import audit_group, keep_check, replay_command
 from engine.audit_replay import replay
 from engine.audit_store import AuditError, hidden
 from engine.checking import Checked, check_submission

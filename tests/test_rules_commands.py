@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 
 pytest.importorskip("z3")
 
+from commands.rules import COMMANDS, show_uncovered
 from engine.cases import load_cases
 from engine.load import load_pack
-from commands.rules import COMMANDS, show_uncovered
 from facts.reading import read_facts
 
 FAULTY = Path(__file__).parent / "data" / "faulty_packs"

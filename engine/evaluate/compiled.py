@@ -20,6 +20,7 @@ from typing import Any
 
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
+from engine.errors import EvaluationError
 from engine.model import Provision
 from engine.normal import (
     All,
@@ -413,7 +414,7 @@ class CompiledProvision:
     def decide(self, values: Mapping[str, Value | None]) -> Decision:
         try:
             found = self._all_known(values)
-        except (KeyError, ValueError, _Stop):
+        except (KeyError, ValueError, EvaluationError, _Stop):
             found = _MISSING
         if found is _MISSING:
             found = self._with_unknowns(values)
@@ -431,8 +432,8 @@ class CompiledProvision:
             function = self._compile(unknown)
         try:
             return function(values) if function is not None else None
-        except (ValueError, _Stop):
-            return None
+        except (ValueError, EvaluationError, _Stop):
+            return None  # the reference says whether what went wrong matters
 
     def _compile(self, unknown: frozenset[str]) -> Callable[[Mapping[str, Any]], Any] | None:
         if len(self._functions) >= MAX_PATTERNS:

@@ -87,7 +87,7 @@ def evaluate(expr: Expr, names: Environment) -> Result:
             inner = evaluate(operand, names)
             return inner if isinstance(inner, Unknown) else not inner
         case Logic(op, operands):
-            return _logic(op == "or", [evaluate(part, names) for part in operands])
+            return _logic(op == "or", operands, names)
         case Compare(op, left, right):
             a, b = evaluate(left, names), evaluate(right, names)
             unknown = _unknown_of(a, b)
@@ -97,7 +97,12 @@ def evaluate(expr: Expr, names: Environment) -> Result:
             unknown = _unknown_of(a, b)
             return unknown if unknown is not None else _arithmetic(op, a, b, expr)
         case IfElse(condition, then, other):
-            test = evaluate(condition, names)
+            try:
+                test = evaluate(condition, names)
+            except EvaluationError:
+                if then == other:
+                    return evaluate(then, names)  # whatever the condition would have been
+                raise
             if not isinstance(test, Unknown):
                 return evaluate(then if test else other, names)
             first, second = evaluate(then, names), evaluate(other, names)
@@ -127,14 +132,26 @@ def _impossible(expr: Expr, values: Sequence[Result]) -> EvaluationError:
     )
 
 
-def _logic(absorbing: bool, values: list[Result]) -> Result:
-    """`or` (absorbing True) and `and` (absorbing False) over three values."""
+def _logic(absorbing: bool, operands: Sequence[Expr], names: Environment) -> Result:
+    """`or` (absorbing True) and `and` (absorbing False) over three values.
+
+    A side that settles the whole does so whatever the others hold, even where one of them cannot be
+    worked out (a day beyond the calendar): that is an error only where it matters.
+    """
     undecided: Unknown | None = None
-    for value in values:
+    failure: EvaluationError | None = None
+    for operand in operands:
+        try:
+            value = evaluate(operand, names)
+        except EvaluationError as error:
+            failure = failure or error
+            continue
         if isinstance(value, Unknown):
             undecided = value if undecided is None else undecided | value
         elif bool(value) is absorbing:
             return absorbing
+    if failure is not None:
+        raise failure
     return not absorbing if undecided is None else undecided
 
 

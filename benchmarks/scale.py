@@ -1,0 +1,115 @@
+"""Every benchmark of batches in one command: `python -m benchmarks.scale --write docs/performance.md`.
+
+Each measurement is a process of its own, so that memory is that peer's. Peers that are not installed
+under this interpreter are tried under `--peers-python`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report import page
+from benchmarks.workloads import SEED, WORKLOADS
+
+COLUMNS = ("hegui-polars", "hegui-duckdb", "polars", "polars-stream", "duckdb", "numpy", "pandas")
+FRAMEWORKS = ("openfisca", "policyengine")
+ROWS = ("python", "rule-engine", "zen-engine", "durable-rules")
+ROW_LIMIT = 20_000
+"""Rows for engines that decide one at a time: their time grows with the rows, so a rate says it all."""
+TIMEOUT = 600
+
+
+def measure(module: str, arguments: Sequence[str], python: str = sys.executable) -> dict[str, Any]:
+    """One measurement, or why there is none."""
+    root = Path(__file__).resolve().parent.parent
+    try:
+        done = subprocess.run(
+            [python, "-m", module, *arguments],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            env=os.environ | {"PYTHONPATH": str(root)},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return {"peer": arguments[0], "workload": arguments[1], "error": f"more than {TIMEOUT} s"}
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        return {
+            "peer": arguments[0],
+            "workload": arguments[1],
+            "error": (done.stderr.strip().splitlines() or ["no output"])[-1][:120],
+        }
+    found: dict[str, Any] = json.loads(lines[-1])
+    return found
+
+
+def plans(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[str], bool]]:
+    """What is measured in memory: module, arguments, and whether the peer may need another interpreter."""
+    from benchmarks.other_peers import asked_of
+
+    for rows in sizes:
+        for name, workload in WORKLOADS.items():
+            for peer in COLUMNS:
+                yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], False
+            for peer in FRAMEWORKS:
+                if asked_of(peer, workload):
+                    yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], True
+    for name, workload in WORKLOADS.items():
+        for peer in ROWS:
+            if asked_of(peer, workload):
+                yield "benchmarks.measure", [peer, name, str(min(ROW_LIMIT, max(sizes))), "1"], peer != "durable-rules"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="1e4,1e5,1e6")
+    parser.add_argument("--files", default="1e5,1e6", help="sizes from file to file")
+    parser.add_argument("--book", default="2e4", help="rows of the workbook")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers-python", default=sys.executable)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--results", type=Path, help="keep the measurements as JSON lines")
+    given = parser.parse_args()
+    sizes = [int(float(size)) for size in given.sizes.split(",")]
+    found: list[dict[str, Any]] = []
+
+    def note(result: dict[str, Any]) -> None:
+        found.append(result)
+        print(json.dumps(result), file=sys.stderr, flush=True)
+
+    for module, arguments, other in plans(sizes, given.rounds):
+        note(measure(module, arguments, given.peers_python if other else sys.executable))
+    with tempfile.TemporaryDirectory() as folder:
+        for size in given.files.split(","):
+            for name in ("budget", "growth", "deadlines"):
+                for peer in ("hegui", "polars", "hegui", "polars"):
+                    note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
+        for peer in ("floor-xlsx", "hegui-xlsx", "floor-xlsx", "hegui-xlsx"):
+            note(measure("benchmarks.end_to_end", [peer, "budget", given.book, folder]) | {"files": True})
+    if given.results:
+        given.results.write_text("\n".join(json.dumps(one) for one in found) + "\n", encoding="utf-8")
+    text = page(
+        found,
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        SEED,
+        " ".join(sys.argv[1:]),
+    )
+    if given.write:
+        given.write.write_text(text, encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""`hegui batch`: the command line of `facts.batch`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.errors import FactError, Lang
+
+
+@click.command("batch")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path),
+              help="File (.csv .jsonl .parquet .xlsx), or a folder for several inputs / 输出文件或文件夹.")
+@click.option("--provision", "provisions", multiple=True, metavar="ID",
+              help="Assess each row under this provision; may be repeated / 逐行按此条款核算，可重复.")
+@click.option("--record", help="What the rows are (a dossier's record), where not recognised / 指定表格内容.")
+@click.option("--as-of", metavar="DATE", help="Day of assessment / 基准日 (default: today, which is printed).")
+@click.option("--shape", type=click.Choice(["long", "wide"]), default="long", show_default=True,
+              help="One row a submission and provision, or one row a submission / 长表或宽表.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl", "parquet", "xlsx"]), default="csv",
+              show_default=True, help="Format of the results in an output folder / 输出文件夹中的格式.")
+@click.option("--engine", type=click.Choice(["polars", "duckdb", "spark"]), default="polars", show_default=True,
+              help="What evaluates the rows / 计算引擎.")
+@click.option("--memory-limit", metavar="SIZE", help="Memory DuckDB may take, such as 4GB / DuckDB 内存上限.")
+@click.option("--master", metavar="URL", help="Spark's master (default local[2]) / Spark 主节点.")
+@click.option("--problems", type=click.Path(path_type=Path, dir_okay=False),
+              help="Where problems go, .csv or .xlsx (default: beside the output) / 问题清单.")
+@click.option("--annotate", is_flag=True,
+              help="Also a copy of a workbook with its faulty cells marked / 另存标出错误单元格的副本.")
+@click.option("--together", is_flag=True,
+              help="The inputs are one submission, joined by their keys / 各文件是同一次提交，按主键合并.")
+@click.option("--resume", is_flag=True, help="Skip inputs of a folder that are already done / 跳过已完成的文件.")
+@click.pass_context
+def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions: tuple[str, ...], record: str | None,
+          as_of: str | None, shape: str, form: str, engine: str, memory_limit: str | None, master: str | None,
+          problems: Path | None, annotate: bool, together: bool, resume: bool) -> None:
+    """Assess large files: every row, in order, nothing lost / 批量核算大文件 (csv, xlsx, jsonl, parquet)."""
+    from engine.evaluate.sql_run import engine_named
+    from engine.load import load_pack
+    from facts.batch import Batch, Options, Summary
+    from facts.batch_folder import Folder, expand
+
+    lang: Lang = ctx.obj["lang"]
+    pack = load_pack(ctx.obj["pack"])
+    day = _day(as_of, lang)
+    options = Options(provisions, record, day, shape, lang, annotate,
+                      engine=lambda: engine_named(engine, memory_limit, master))
+    files = expand(inputs)
+    many = not together and (len(files) > 1 or output.is_dir() or any(path.is_dir() for path in inputs))
+    run = Batch(pack, options)
+    total = Summary()
+    failed = 0
+    try:
+        folder = Folder(output, form, {
+            "pack": pack.digest, "provisions": provisions, "record": record, "as_of": day.isoformat(), "shape": shape,
+            "lang": lang}) if many else None
+        for path in files[:1] if together else files:
+            target = folder.target(path) if folder is not None else output
+            if folder is not None and resume and folder.is_done(path):
+                click.echo(f"{path}: 已完成，略过" if lang == "zh" else f"{path}: done before, skipped", err=True)
+                continue
+            beside = problems if problems is not None and not many else target.with_name(f"{target.stem}.problems.csv")
+            try:
+                with _Bar(path, lang) as bar:
+                    summary = (run.run_together(files, target, beside) if together
+                               else run.run(path, target, beside, bar.update))
+            except FactError as error:
+                failed += 1
+                for problem in error.problems:
+                    click.echo(problem.render(lang), err=True)
+                continue
+            if folder is not None:
+                folder.done(path)
+                click.echo(_account(path.name, summary, lang), err=True)
+            total.merge(summary)
+            if summary.problems_in_all:
+                click.echo((f"问题 {summary.problems_in_all} 个，见 {beside}" if lang == "zh"
+                            else f"{summary.problems_in_all} problems, see {beside}"), err=True)
+    finally:
+        run.close()
+    click.echo(_account("合计" if lang == "zh" else "in all", total, lang), err=True)
+    for line in _results(pack, total, lang):
+        click.echo(line, err=True)
+    ctx.exit(2 if failed or total.rejected.total() else 0)
+
+
+def _day(as_of: str | None, lang: Lang) -> date:
+    from engine.assessing import read_as_of
+
+    if as_of is not None:
+        found = read_as_of(as_of)
+        assert found is not None, "a text is read or refused"
+        return found
+    today = date.today()
+    click.echo(f"基准日未给出，取今天 {today}（用 --as-of 指定）" if lang == "zh"
+               else f"no day of assessment given, taking today {today} (use --as-of)", err=True)
+    return today
+
+
+class _Bar:
+    """A progress bar with rows per second, on stderr; nothing where that is no terminal."""
+
+    def __init__(self, path: Path, lang: Lang) -> None:
+        self.rows, self.size, self.lang = 0, max(1, path.stat().st_size), lang
+        self.bar: Any = click.progressbar(length=self.size, label=path.name, file=sys.stderr, width=30,
+                                          item_show_func=lambda _: self._shown())
+
+    def __enter__(self) -> _Bar:
+        import time
+
+        self.start = time.perf_counter()
+        self.bar.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.bar.__exit__(*error)
+
+    def _shown(self) -> str:
+        import time
+
+        rate = self.rows / max(1e-9, time.perf_counter() - self.start)
+        row, per_second = ("行", "行/秒") if self.lang == "zh" else ("rows", "rows/s")
+        return f"{self.rows:,} {row}, {rate:,.0f} {per_second}"
+
+    def update(self, rows: int, size: int) -> None:
+        self.rows += rows
+        self.bar.update(size, self.rows)
+
+
+def _account(name: str, summary: Any, lang: Lang) -> str:
+    def kinds(by: Any) -> str:
+        return f"（{'，'.join(f'{kind} {count}' for kind, count in by.most_common())}）" if by else ""
+
+    rejected, skipped = kinds(summary.rejected), kinds(summary.skipped)
+    rate = f"{summary.rows_in / summary.seconds:,.0f}" if summary.seconds else "—"
+    if lang == "zh":
+        return (f"{name}：读入 {summary.rows_in} 行 = 已评 {summary.evaluated}"
+                f" + 退回 {summary.rejected.total()}{rejected} + 略过 {summary.skipped.total()}{skipped}；{rate} 行/秒")
+    return (f"{name}: {summary.rows_in} rows in = {summary.evaluated} evaluated + {summary.rejected.total()} rejected"
+            f"{rejected} + {summary.skipped.total()} skipped{skipped}; {rate} rows/s")
+
+
+def _results(pack: Any, summary: Any, lang: Lang) -> list[str]:
+    """Per provision: how many of each status, and the sum of the amounts."""
+    from engine.kinds import LABELS
+    from engine.values import money_text
+
+    lines = []
+    for identity, counts in summary.sums.statuses.items():
+        shown = "，".join(f"{LABELS[status].get(lang)} {count}" for status, count in counts.most_common())
+        amount = summary.sums.money.get(identity, {}).get("amount")
+        money = "" if amount is None else (f"；金额合计 {money_text(amount)} 元" if lang == "zh"
+                                            else f"; total {money_text(amount)} yuan")
+        lines.append(f"  {pack.provision(identity).label.get(lang)}：{shown}{money}")
+    return lines
+
+

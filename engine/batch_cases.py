@@ -1,0 +1,348 @@
+"""Whole dossiers assessed by columns: sums over related rows, exclusivity groups, totals.
+
+Each record of a dossier is a frame whose rows carry the number of their case (`CASE`). What a matter
+takes from other rows becomes a column of its own before the record's program runs; of each exclusivity
+group the highest amount counts. Nulls mean here what they mean to `dossier`: a row that may belong
+makes a sum unknown, and a group with an unknown key is a group of one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from engine.batch import (
+    ARISES,
+    COUNTED,
+    ROW,
+    SUBJECT,
+    YIELDS,
+    Assessment,
+    Prepared,
+    Program,
+    Step,
+)  # fmt: skip
+from engine.evaluate.naming import STATUS, value_column
+from engine.evaluate.polars_backend import column_type
+from engine.evaluate.sql_run import Engine
+from engine.model import Dossier, Field, FromAny, FromField, FromOutcome, FromSum, Matter, Provision, Source, Text
+from engine.values import Value
+
+CASE = "#case"
+"""The number of a row's case: all rows of one subject have the same."""
+_PLACE = "#place"
+
+
+@dataclass(frozen=True)
+class RecordOutcomes:
+    """What came of one record's rows: the rows themselves and each step's outcomes beside them."""
+
+    record: str
+    program: Program
+    frame: pl.DataFrame
+    done: Mapping[str, pl.DataFrame]
+
+
+class CasesRefused(Exception):
+    """A dossier that takes an outcome of one record into the matters of another: only case by case."""
+
+
+class CaseProgram:
+    """A dossier's matters, one program for each record that has any.
+
+    `present` tells for each record which fields were submitted. Errors: `CasesRefused`.
+    """
+
+    def __init__(
+        self,
+        dossier: Dossier,
+        provisions: Mapping[str, Provision],
+        skipped: Mapping[int, Text],
+        present: Mapping[str, frozenset[str]],
+        assessment: Assessment,
+        engine: Engine,
+    ) -> None:
+        self.dossier = dossier
+        matters = [matter for number, matter in enumerate(dossier.matters) if number not in skipped]
+        by_provision = {matter.provision: matter for matter in matters}
+        self.programs: dict[str, Program] = {}
+        # One vocabulary, so that the keys of one record can be compared with those of another.
+        vocabulary = [
+            word
+            for record in dossier.records.values()
+            for field in record.fields.values()
+            for word in field.type.values or ()
+        ]
+        self.matters = matters
+        for name, record in dossier.records.items():
+            own = [matter for matter in matters if matter.each == name]
+            fields: dict[str, Field] = dict(record.fields)
+            steps = []
+            for matter in own:
+                for source in matter.inputs.values():
+                    if (
+                        isinstance(source, FromOutcome)
+                        and source.provision in by_provision
+                        and (by_provision[source.provision].each != name or name != dossier.subject)
+                    ):
+                        raise CasesRefused(matter.provision)
+                inputs = {fact: self._local(matter, fact, source) for fact, source in matter.inputs.items()}
+                steps.append(Step(provisions[matter.provision], inputs, matter.when, matter))
+            self.programs[name] = Program(
+                steps,
+                fields,
+                present.get(name, frozenset()),
+                assessment,
+                record.derived,
+                engine,
+                dossier.total is not None,
+                vocabulary,
+            )
+
+    @staticmethod
+    def _local(matter: Matter, fact: str, source: Source) -> Source | pl.Expr:
+        """A source as its own row has it; what lies elsewhere is brought into a column first."""
+        if isinstance(source, (FromSum, FromAny)) or (isinstance(source, FromField) and source.record != matter.each):
+            return pl.col(_brought(matter, fact))
+        return source
+
+    def run(self, frames: Mapping[str, pl.DataFrame]) -> list[RecordOutcomes]:
+        """The outcomes of some whole cases; every frame has `CASE` beside its program's columns."""
+        filled = {name: self.programs[name].fill(frame) for name, frame in frames.items()}
+        found = []
+        for name, program in self.programs.items():
+            frame = filled.get(name)
+            if frame is None or not program.steps or not frame.height:
+                continue
+            for prepared in program.steps:
+                frame = self._bring(prepared, name, frame, filled)
+            _, done = program.run(frame)
+            for prepared in program.steps:
+                identity = prepared.provision.id
+                if COUNTED in done[identity].columns:
+                    done[identity] = highest_only(prepared, frame, done[identity])
+            found.append(RecordOutcomes(name, program, frame, done))
+        return found
+
+    def _bring(
+        self, prepared: Prepared, name: str, frame: pl.DataFrame, frames: Mapping[str, pl.DataFrame]
+    ) -> pl.DataFrame:
+        """The rows with a column for each input that comes from other rows."""
+        matter = prepared.step.matter
+        assert matter is not None, "a dossier's steps come from its matters"
+        for fact, source in matter.inputs.items():
+            column = _brought(matter, fact)
+            if isinstance(source, (FromSum, FromAny)):
+                related = frames.get(source.record)
+                found = self._over(source, name, frame, related)
+                frame = frame.with_columns(found.alias(column))
+            elif isinstance(source, FromField) and source.record != name:
+                frame = frame.with_columns(self._elsewhere(source, frame, frames).alias(column))
+                if source.choices is not None:
+                    choice = self.programs[name]._choice(pl.col(column), source)
+                    frame = frame.with_columns(choice.alias(column))
+        return frame
+
+    def _elsewhere(self, source: FromField, frame: pl.DataFrame, frames: Mapping[str, pl.DataFrame]) -> pl.Series:
+        """A field of another record of the case, known where that has exactly one row."""
+        other = frames.get(source.record)
+        if other is None or source.field not in other.columns:
+            return pl.Series([None]).new_from_index(0, frame.height)
+        single = other.group_by(CASE).agg(pl.len().alias("#n"), pl.col(source.field).first().alias("#x"))
+        joined = frame.select(CASE).join(single, on=CASE, how="left", maintain_order="left")
+        return joined.select(pl.when(pl.col("#n") == 1).then(pl.col("#x"))).to_series()
+
+    # Over related rows
+
+    def _over(
+        self, source: FromSum | FromAny, name: str, frame: pl.DataFrame, related: pl.DataFrame | None
+    ) -> pl.Series:
+        """A sum over the related rows that belong, or whether there is one; null where that is not known."""
+        of_sum = isinstance(source, FromSum)
+        nothing = pl.lit(0, dtype=pl.Int64) if of_sum else pl.lit(False)
+        if related is None:
+            return frame.select(nothing.alias("x")).to_series().new_from_index(0, frame.height)
+        keys = [(field, target) for field, target in source.where if isinstance(target, FromField)]
+        assert all(target.record == name for _, target in keys), "a sum compares with the row it is for"
+        fixed = [(field, target) for field, target in source.where if not isinstance(target, FromField)]
+        value: pl.Expr = pl.lit(1, dtype=pl.Int64)
+        if isinstance(source, FromSum):
+            value = self._column(source.record, related, source.field)
+        words = self.programs[source.record].words
+        fields = self.dossier.records[source.record].fields
+        constants = [(field, words.stored(target, fields[field].type)) for field, target in fixed]
+        certain = [self._column(source.record, related, field) == pl.lit(value_of) for field, value_of in constants]
+        holds = pl.all_horizontal(certain) if certain else pl.lit(True)
+        right = related.select(
+            pl.col(CASE),
+            holds.alias("#holds"),
+            value.alias("#value"),
+            *(self._column(source.record, related, field).alias(f"#r{place}") for place, (field, _) in enumerate(keys)),
+        ).filter(pl.col("#holds").fill_null(True))
+        left = frame.select(
+            pl.col(CASE),
+            pl.int_range(frame.height).alias(_PLACE),
+            *(self._column(name, frame, target.field).alias(f"#l{place}") for place, (_, target) in enumerate(keys)),
+        )
+        left = left.with_columns(pl.col(f"#l{place}").cast(right.schema[f"#r{place}"]) for place in range(len(keys)))
+        full_right = pl.all_horizontal(
+            [pl.col("#holds").fill_null(False), *(pl.col(f"#r{place}").is_not_null() for place in range(len(keys)))]
+        )
+        full_left = (
+            pl.all_horizontal([pl.col(f"#l{place}").is_not_null() for place in range(len(keys))])
+            if keys
+            else pl.lit(True)
+        )
+        sums = (
+            right.filter(full_right)
+            .group_by([CASE, *(f"#r{place}" for place in range(len(keys)))])
+            .agg(pl.col("#value").cast(pl.Int128).sum().alias("#sum"), pl.col("#value").null_count().alias("#open"))
+        )
+        joined = left.join(
+            sums,
+            left_on=[CASE, *(f"#l{place}" for place in range(len(keys)))],
+            right_on=[CASE, *(f"#r{place}" for place in range(len(keys)))],
+            how="left",
+            maintain_order="left",
+        )
+        result: pl.Expr
+        if of_sum:
+            result = pl.when(pl.col("#open").fill_null(0) == 0).then(pl.col("#sum").fill_null(0).cast(pl.Int64))
+        else:
+            result = pl.col("#sum").is_not_null()
+        doubtful = self._doubtful(left, right, full_left, full_right, len(keys), of_sum)
+        found = joined.select(_PLACE, result.alias("x"))
+        if not doubtful.len():
+            return found.get_column("x")
+        open_row = pl.col(_PLACE).is_in(doubtful.to_list())
+        if of_sum:
+            return found.select(pl.when(~open_row).then("x")).to_series()
+        return found.select(pl.when(pl.col("x")).then(True).when(~open_row).then(False)).to_series()
+
+    @staticmethod
+    def _doubtful(
+        left: pl.DataFrame, right: pl.DataFrame, full_left: pl.Expr, full_right: pl.Expr, keys: int, of_sum: bool
+    ) -> pl.Series:
+        """The rows to which some related row may belong: a key of one or the other is not known."""
+        agree = pl.all_horizontal(
+            [pl.lit(True), *((pl.col(f"#l{place}") == pl.col(f"#r{place}")).fill_null(True) for place in range(keys))]
+        )
+        places = []
+        for one, other in ((left, right.filter(~full_right)), (left.filter(~full_left), right)):
+            if one.height and other.height:
+                places.append(one.join(other, on=CASE, how="inner").filter(agree).get_column(_PLACE))
+        return pl.concat(places).unique() if places else pl.Series([], dtype=pl.Int64)
+
+    def _column(self, record: str, frame: pl.DataFrame, name: str) -> pl.Expr:
+        """A field's column; one that was not submitted is unknown throughout."""
+        if name in frame.columns:
+            return pl.col(name)
+        return pl.lit(None, dtype=column_type(self.dossier.records[record].fields[name]))
+
+
+def _brought(matter: Matter, fact: str) -> str:
+    return f"#from {matter.provision} {fact}"
+
+
+# Exclusivity
+
+
+def highest_only(prepared: Prepared, frame: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """Of each exclusivity group only the highest amount counts, the first of equals; the others yield to it.
+
+    `YIELDS` holds the row that is paid instead. Where one amount of a group is unknown, so is what
+    counts of all of them.
+    """
+    matter = prepared.step.matter
+    if matter is None or matter.highest_of is None:
+        return found
+    names = [source.field for source in matter.highest_of]
+    here = pl.col(ARISES).fill_null(True) if ARISES in found.columns else pl.lit(True)
+    whole = found.with_columns(
+        frame.get_column(CASE),
+        frame.get_column(ROW),
+        here.alias("#here"),
+        pl.int_range(found.height).alias(_PLACE),
+        *(
+            frame.get_column(name).alias(f"#k{place}") if name in frame.columns else pl.lit(None).alias(f"#k{place}")
+            for place, name in enumerate(names)
+        ),
+    )
+    keys = [f"#k{place}" for place in range(len(names))]
+    in_group = pl.col("#here") & pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
+    # A row outside every group is a group of its own.
+    alone = pl.when(in_group).then(-1).otherwise(pl.col(_PLACE)).alias("#alone")
+    over = [CASE, *keys, "#alone"]
+    whole = whole.with_columns(alone).with_columns(
+        pl.col(COUNTED).max().over(over).alias("#most"), pl.col(COUNTED).is_null().any().over(over).alias("#open")
+    )
+    best = pl.when(pl.col(COUNTED) == pl.col("#most")).then(pl.col(_PLACE)).min().over(over)
+    best_row = pl.when(pl.col(COUNTED) == pl.col("#most")).then(pl.col(ROW)).min().over(over)
+    whole = whole.with_columns(best.alias("#best"), best_row.alias("#best_row"))
+    yields = (pl.col(_PLACE) != pl.col("#best")) & (pl.col(COUNTED) > 0) & ~pl.col("#open")
+    own = pl.when(pl.col(_PLACE) == pl.col("#best")).then(pl.col(COUNTED)).otherwise(0)
+    counted = pl.when(~pl.col("#open")).then(own)
+    return whole.with_columns(
+        pl.when("#here").then(counted).alias(COUNTED), pl.when(yields).then("#best_row").alias(YIELDS)
+    ).select(*found.columns, YIELDS)
+
+
+def totals(outcomes: Sequence[RecordOutcomes], cases: int) -> pl.DataFrame:
+    """The total of each case: its number, what is determined, and whether something is still open."""
+    parts = [
+        pl.DataFrame(
+            {
+                CASE: pl.int_range(cases, eager=True),
+                COUNTED: pl.Series([0]).new_from_index(0, cases),
+                "open": pl.Series([False]).new_from_index(0, cases),
+            }
+        )
+    ]
+    for one in outcomes:
+        for found in one.done.values():
+            here = pl.col(ARISES).fill_null(True) if ARISES in found.columns else pl.lit(True)
+            parts.append(
+                found.with_columns(one.frame.get_column(CASE).cast(pl.Int64))
+                .filter(here)
+                .select(
+                    pl.col(CASE), pl.col(COUNTED).fill_null(0).cast(pl.Int64), pl.col(COUNTED).is_null().alias("open")
+                )
+            )
+    return pl.concat(parts).group_by(CASE).agg(pl.col(COUNTED).sum(), pl.col("open").any()).sort(CASE)
+
+
+def related_frames(
+    cases: Sequence[tuple[str, int, int, str | None, Mapping[str, Value | None]]], program: CaseProgram
+) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Rows of cases as frames by record: each row with its record, case, number, subject and typed values.
+
+    Errors: `ValueError` where a value is finer than its column's scale.
+    """
+    for name, own in program.programs.items():
+        schema = {CASE: pl.Int64(), **own.schema}
+        stored: dict[str, list[object]] = {column: [] for column in schema}
+        for record, case, number, subject, values in cases:
+            if record != name:
+                continue
+            stored[CASE].append(case)
+            stored[ROW].append(number)
+            stored[SUBJECT].append(subject)
+            for column in own.schema:
+                if column not in (ROW, SUBJECT):
+                    stored[column].append(own.words.stored(values.get(column), own.fields[column].type))
+        yield name, pl.DataFrame([pl.Series(column, values, dtype=schema[column]) for column, values in stored.items()])
+
+
+__all__ = [
+    "CASE",
+    "STATUS",
+    "CaseProgram",
+    "CasesRefused",
+    "RecordOutcomes",
+    "highest_only",
+    "related_frames",
+    "totals",
+    "value_column",
+]

@@ -1,0 +1,372 @@
+"""A column plan as a graph of distinct nodes: what is shared, what can be null, and in which order to write it.
+
+Terms of the normal form are trees in which lets occur again and again. Here each distinct node is
+a vertex with a number, so that an engine computes it once; what is used more than once is set aside
+(`Staging`) in layers that depend only on earlier ones. Which columns hold no nulls is known per batch
+of rows, and most of three-valued logic falls away where nothing can be null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from engine.errors import EvaluationError
+from engine.evaluate.columnar import CALENDAR, calendar_tables
+from engine.evaluate.integers import term_value
+from engine.model import Field
+from engine.normal import (
+    All,
+    AnyOf,
+    Choose,
+    Column,
+    Const,
+    DateCall,
+    Flag,
+    Known,
+    Negate,
+    Node,
+    Null,
+    Operation,
+    Test,
+    Truth,
+    Word,
+)
+from engine.types import Kind
+
+CONDITIONS = frozenset(("truth", "flag", "test", "all", "any", "not", "known"))
+LEAVES = frozenset(("const", "word", "null", "column", "truth", "flag"))
+
+_INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+
+
+@dataclass(frozen=True, slots=True)
+class Vertex:
+    """A node by its kind, its own value (a number, a word, an operator, a name) and its parts' numbers."""
+
+    kind: str
+    value: int | str | bool | None = None
+    parts: tuple[int, ...] = ()
+
+
+class Graph:
+    """The distinct nodes of a plan over columns of which some are known to hold no nulls."""
+
+    def __init__(self, facts: Mapping[str, Field], without_nulls: frozenset[str]) -> None:
+        self.facts, self.without_nulls = facts, without_nulls
+        self.vertices: list[Vertex] = []
+        self._numbers: dict[Vertex, int] = {}
+        self._seen: dict[int, tuple[Node, int]] = {}
+        self._never: dict[int, bool] = {}
+        self._forces: dict[int, frozenset[int]] = {}
+
+    def __getitem__(self, number: int) -> Vertex:
+        return self.vertices[number]
+
+    # Building
+
+    def add(self, node: Node) -> int:
+        """The number of a node of the normal form."""
+        seen = self._seen.get(id(node))
+        if seen is None:
+            seen = self._seen[id(node)] = node, self._add(node)  # the node is kept, so that its id stays its own
+        return seen[1]
+
+    def _add(self, node: Node) -> int:
+        match node:
+            case Const(value):
+                return self.vertex("const", value)
+            case Word(word):
+                return self.vertex("word", word)
+            case Null():
+                return self.vertex("null")
+            case Column(name):
+                return self.vertex("column", name)
+            case Operation(op, left, right):
+                return self.vertex("operation", op, self.add(left), self.add(right))
+            case DateCall(_, arguments) if all(isinstance(part, Const) for part in arguments):
+                return self.constant_day(node)
+            case DateCall("workdays_between", (start, end)):
+                days = [self.until(self.add(day)) for day in (end, start)]
+                if any(self[day].kind == "null" for day in days):
+                    return self.vertex("null")
+                return self.vertex("operation", "max", self.vertex("operation", "-", *days), self.vertex("const", 0))
+            case DateCall(function, arguments):
+                return self.vertex("call", function, *(self.add(part) for part in arguments))
+            case Choose(condition, then, other):
+                return self.choose(self.add(condition), self.add(then), self.add(other))
+            case Truth(truth):
+                return self.truth(truth)
+            case Flag(name):
+                return self.vertex("flag", name)
+            case Test(op, first, second):
+                return self.vertex("test", op, self.add(first), self.add(second))
+            case All(parts):
+                return self.joint("all", [self.add(part) for part in parts])
+            case AnyOf(parts):
+                return self.joint("any", [self.add(part) for part in parts])
+            case Negate(part):
+                return self.negate(self.add(part))
+            case Known(what):
+                return self.known(self.add(what))
+
+    def constant_day(self, call: DateCall) -> int:
+        """A calendar function of constants, worked out here; null beyond the calendar's end."""
+        try:
+            value = term_value(call, {})
+        except EvaluationError:
+            return self.vertex("null")
+        return self.vertex("const", value)
+
+    def until(self, day: int) -> int:
+        """The vertex for the working days up to a day."""
+        vertex = self[day]
+        if vertex.kind != "const":
+            return self.vertex("call", "workdays_until", day)
+        place = int(vertex.value or 0) - calendar_tables().first
+        passed = calendar_tables().passed
+        return self.vertex("const", passed[place]) if 0 <= place < len(passed) else self.vertex("null")
+
+    def vertex(self, kind: str, value: int | str | bool | None = None, *parts: int) -> int:
+        found = Vertex(kind, value, parts)
+        # True equals 1, so a truth and a number must not share a number: their kinds differ.
+        number = self._numbers.get(found)
+        if number is None:
+            number = self._numbers[found] = len(self.vertices)
+            self.vertices.append(found)
+        return number
+
+    def truth(self, value: bool | None) -> int:
+        return self.vertex("truth", value)
+
+    def negate(self, part: int) -> int:
+        inner = self[part]
+        if inner.kind == "truth":
+            return self.truth(None if inner.value is None else not inner.value)
+        if inner.kind == "not":
+            return inner.parts[0]
+        return self.vertex("not", None, part)
+
+    def known(self, part: int) -> int:
+        if self.never_null(part):
+            return self.truth(True)
+        if self[part].kind in ("null", "truth"):
+            return self.truth(False)
+        return self.vertex("known", None, part)
+
+    def joint(self, kind: str, parts: list[int]) -> int:
+        """`all` or `any` of conditions, folded."""
+        neutral, absorbing = self.truth(kind == "all"), self.truth(kind != "all")
+        kept: dict[int, None] = {}
+        for part in parts:
+            inner = self[part].parts if self[part].kind == kind else (part,)
+            kept.update(dict.fromkeys(one for one in inner if one != neutral))
+        if absorbing in kept:
+            return absorbing
+        if not kept:
+            return neutral
+        return next(iter(kept)) if len(kept) == 1 else self.vertex(kind, None, *kept)
+
+    def choose(self, condition: int, then: int, other: int) -> int:
+        test = self[condition]
+        if test.kind == "truth" and test.value is not None:
+            return then if test.value else other
+        if then == other:
+            return then  # where the condition is unknown both sides agree
+        if test.kind == "test":
+            shorter = self._given_not(condition, other)
+            if shorter != other and self._silences(condition, other) and self._silences(condition, shorter):
+                other = shorter
+        return self.vertex("choose", None, condition, then, other)
+
+    def _given_not(self, condition: int, other: int) -> int:
+        """The other branch of a bracket, where the test before it has failed: `[85..90)` needs only `< 90`."""
+        branch, test = self[other], self[condition]
+        if branch.kind != "choose" or self[branch.parts[0]].kind != "all":
+            return other
+        failed = self.vertex("test", _INVERSE[str(test.value)], *test.parts)
+        parts = self[branch.parts[0]].parts
+        if failed not in parts:
+            return other
+        kept = self.joint("all", [part for part in parts if part != failed])
+        return self.choose(kept, *branch.parts[1:])
+
+    # Nulls
+
+    def never_null(self, number: int) -> bool:
+        """Whether a vertex has a value in every row."""
+        found = self._never.get(number)
+        if found is None:
+            found = self._never[number] = self._never_null(self[number])
+        return found
+
+    def _never_null(self, vertex: Vertex) -> bool:
+        match vertex.kind:
+            case "null":
+                return False
+            case "truth":
+                return vertex.value is not None
+            case "column" | "flag":
+                return vertex.value in self.without_nulls
+            case "call" if vertex.value in CALENDAR:
+                return False  # null beyond the calendar's end
+            case "known":
+                return True
+        return all(self.never_null(part) for part in vertex.parts)
+
+    def forces(self, number: int) -> frozenset[int]:
+        """The vertices whose being null makes this one null."""
+        found = self._forces.get(number)
+        if found is None:
+            found = self._forces[number] = self._forcing(number)
+        return found
+
+    def _forcing(self, number: int) -> frozenset[int]:
+        vertex = self[number]
+        own = frozenset() if self.never_null(number) else frozenset((number,))
+        parts = [self.forces(part) for part in vertex.parts]
+        match vertex.kind:
+            case "operation" | "test" | "call" | "not":
+                return own.union(*parts)
+            case "all" | "any":
+                return own | frozenset.intersection(*parts)
+            case "choose":
+                condition, then, other = parts
+                by_condition = condition if self.differ(*vertex.parts[1:]) else condition & (then | other)
+                return own | by_condition | (then & other)
+        return own
+
+    def causes(self, number: int) -> frozenset[int]:
+        """Vertices one of which is null wherever this one is."""
+        if self.never_null(number):
+            return frozenset()
+        vertex = self[number]
+        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and vertex.value not in CALENDAR):
+            return frozenset().union(*(self.causes(part) for part in vertex.parts))
+        return frozenset((number,))
+
+    def _silences(self, condition: int, branch: int) -> bool:
+        """Whether the branch is null wherever the condition is."""
+        return self.causes(condition) <= self.forces(branch)
+
+    def differ(self, then: int, other: int) -> bool:
+        """Whether two vertices can never hold the same value: different constants, or a null."""
+        a, b = self[then], self[other]
+        if "null" in (a.kind, b.kind):
+            return True
+        return a.kind in ("const", "word") and b.kind in ("const", "word") and a != b
+
+    def choose_form(self, vertex: Vertex) -> str:
+        """How a choice has to be written.
+
+        `plain`: a null condition may take the other branch (there is none, or that branch is null
+        too). `flipped`: it may take the first branch. `strict`: it gives null, the branches never
+        agree. `full`: it gives null unless both branches agree.
+        """
+        condition, then, other = vertex.parts
+        if self[other].kind == "null" or self.never_null(condition) or self._silences(condition, other):
+            return "plain"
+        if self[then].kind == "null" or self._silences(condition, then):
+            return "flipped"
+        return "strict" if self.differ(then, other) else "full"
+
+    def uses(self, number: int) -> tuple[int, ...]:
+        """The parts of a vertex, each as often as an engine writes it."""
+        vertex = self[number]
+        if vertex.kind == "choose":
+            form = self.choose_form(vertex)
+            condition, then, other = vertex.parts
+            if form == "full":
+                return (condition, condition, then, then, other, other)
+            return (condition, condition, then, other) if form == "strict" else vertex.parts
+        if vertex.kind == "operation" and vertex.value in ("min", "max") and not self.never_null(number):
+            return vertex.parts * 2
+        return vertex.parts
+
+    # Kinds of value
+
+    def is_condition(self, number: int) -> bool:
+        return self[number].kind in CONDITIONS
+
+    def is_word(self, number: int) -> bool:
+        """Whether a vertex is a text or an enumeration's value."""
+        vertex = self[number]
+        if vertex.kind == "column":
+            return self.facts[str(vertex.value)].type.kind in (Kind.TEXT, Kind.ENUM)
+        return vertex.kind == "word" or (vertex.kind == "choose" and any(map(self.is_word, vertex.parts[1:])))
+
+    def is_text(self, number: int) -> bool:
+        """Whether a vertex may be a text as written, not only one of the words known beforehand."""
+        vertex = self[number]
+        if vertex.kind == "column":
+            return self.facts[str(vertex.value)].type.kind is Kind.TEXT
+        return vertex.kind == "choose" and any(map(self.is_text, vertex.parts[1:]))
+
+    def never_negative(self, number: int) -> bool:
+        """Whether a number is proved not to be below zero: there floor and truncation are the same."""
+        vertex = self[number]
+        match vertex.kind:
+            case "const":
+                return int(vertex.value or 0) >= 0
+            case "null":
+                return True
+            case "column":
+                low = self.facts[str(vertex.value)].minimum
+                return isinstance(low, (int, Fraction)) and low >= 0
+            case "operation" if vertex.value in ("+", "*", "//", "min"):
+                return all(map(self.never_negative, vertex.parts))
+            case "operation" if vertex.value == "max":
+                return any(map(self.never_negative, vertex.parts))
+            case "choose":
+                return all(map(self.never_negative, vertex.parts[1:]))
+            case "call":
+                return vertex.value in ("workdays_until", "year_of", "month_of")
+        return False
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Which vertices are worked out first, in layers: those that are used more than once.
+
+    `layers[i]` holds vertices that depend only on columns and on earlier layers.
+    """
+
+    layers: tuple[tuple[int, ...], ...]
+
+    @property
+    def aside(self) -> frozenset[int]:
+        return frozenset(number for layer in self.layers for number in layer)
+
+
+def stage(graph: Graph, roots: Iterable[int]) -> Staging:
+    """The layers for writing some vertices."""
+    wanted = list(roots)
+    counts: dict[int, int] = {}
+    order: list[int] = []
+    reached: set[int] = set()
+
+    def visit(number: int) -> None:
+        if number in reached:
+            return
+        reached.add(number)
+        for part in graph.uses(number):
+            counts[part] = counts.get(part, 0) + 1
+            visit(part)
+        order.append(number)
+
+    for root in wanted:
+        counts[root] = counts.get(root, 0) + 1
+        visit(root)
+    depth: dict[int, int] = {}
+    layers: list[list[int]] = []
+    for number in order:  # parts come before what uses them
+        below = max((depth[part] for part in graph[number].parts), default=0)
+        if counts[number] > 1 and graph[number].kind not in LEAVES:
+            while len(layers) <= below:
+                layers.append([])
+            layers[below].append(number)
+            depth[number] = below + 1
+        else:
+            depth[number] = below
+    return Staging(tuple(tuple(layer) for layer in layers))

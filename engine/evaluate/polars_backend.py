@@ -1,0 +1,337 @@
+"""A column plan as Polars expressions.
+
+Columns hold what `encode` stores: whole numbers at their scale, day numbers, yes/no, and for an
+enumeration the place of its value in `words`; text stays text. Rows keep their order. Polars wraps
+past 64 bits in silence, so a plan that is not proved to fit is computed in 128.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Protocol
+
+import polars as pl
+
+from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
+from engine.evaluate.graph import Graph, Staging, Vertex, stage
+from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
+from engine.model import Field
+from engine.types import Kind
+
+CODE = pl.Int16
+"""How the place of a word is held."""
+
+def column_type(field: Field, bits: int = 64) -> pl.DataType:
+    """The Polars type of a stored column."""
+    match field.type.kind:
+        case Kind.BOOLEAN:
+            return pl.Boolean()
+        case Kind.ENUM:
+            return CODE()
+        case Kind.TEXT:
+            return pl.String()
+        case Kind.DATE:
+            return pl.Int32()
+    return pl.Int64() if bits == 64 else pl.Int128()
+
+
+class PolarsPlan:
+    """A plan ready to be evaluated over frames; the expressions are written once per pattern of null-free columns.
+
+    `words` gives the places of enumeration values and statuses; the result's `status` and word outputs
+    hold such places.
+    """
+
+    def __init__(self, plan: ColumnPlan, words: Sequence[str] | None = None) -> None:
+        self.plan = plan
+        self.words = tuple(words) if words is not None else words_of(plan)
+        self._outcomes: dict[frozenset[str], _Written] = {}
+        self._missing: dict[frozenset[str], _Written] = {}
+
+    def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Status and outputs of each row, in order.
+
+        Columns: `status` (null: undetermined), a value for each output (and its denominator where
+        that varies), and `error` where the plan can meet the calendar's end.
+        """
+        return self._written(frame, self._outcomes, self._outcome_nodes).apply(frame)
+
+    def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """For undetermined rows: a flag for each fact that would decide them."""
+        assert self.plan.missing is not None, "this plan leaves missing facts to the reference"
+        return self._written(frame, self._missing, self._missing_nodes).apply(frame)
+
+    def lazy_outcomes(self, frame: pl.LazyFrame, without_nulls: frozenset[str],
+                      keep: Sequence[str] = ()) -> pl.LazyFrame:
+        """The same over a lazy frame whose null-free columns are told; `keep` are columns to pass on."""
+        graph = Graph(self.plan.facts, without_nulls)
+        return _Written(graph, self._outcome_nodes(graph), self.words, self.plan.bits).lazy(frame, keep)
+
+    def _written(self, frame: pl.DataFrame, cache: dict[frozenset[str], _Written], nodes: _Nodes) -> _Written:
+        full = frozenset(name for name in self.plan.facts if name in frame.columns and frame[name].null_count() == 0)
+        if full not in cache:
+            graph = Graph(self.plan.facts, full)
+            cache[full] = _Written(graph, nodes(graph), self.words, self.plan.bits)
+        return cache[full]
+
+    def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
+        found = {STATUS: graph.add(self.plan.status)}
+        for output in self.plan.outputs:
+            found[value_column(output.name)] = graph.add(output.value)
+            denominator = graph.add(output.denominator)
+            if graph[denominator].kind != "const":
+                found[denominator_column(output.name)] = denominator
+        error = graph.add(self.plan.error)
+        if graph[error].value is not False:
+            found[ERROR] = error
+        return found
+
+    def _missing_nodes(self, graph: Graph) -> dict[str, int]:
+        return {missing_column(name): graph.add(node) for name, node in (self.plan.missing or {}).items()}
+
+
+class _Nodes(Protocol):
+    """A function from a graph to the vertices wanted of it."""
+
+    def __call__(self, graph: Graph) -> dict[str, int]: ...
+
+
+class _Written:
+    """Expressions for some vertices: layers of columns set aside, then what is wanted."""
+
+    def __init__(self, graph: Graph, wanted: Mapping[str, int], words: Sequence[str], bits: int) -> None:
+        staging = stage(graph, wanted.values())
+        writer = _Writer(graph, staging, words, bits)
+        self.layers = [[writer.write(number).alias(_aside(number)) for number in layer] for layer in staging.layers]
+        self.wanted = [writer.named(number).alias(name) for name, number in wanted.items()]
+
+    def lazy(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
+        for layer in self.layers:
+            frame = frame.with_columns(layer)
+        return frame.select(*(pl.col(name) for name in keep), *self.wanted)
+
+    def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
+        for layer in self.layers:
+            frame = frame.with_columns(layer)
+        height = frame.height
+        found = frame.select(self.wanted)
+        if found.height == height:
+            return found
+        # Nothing but constants was selected: one row stands for all.
+        return frame.select(pl.int_range(height).alias("#")).join(found, how="cross").drop("#")
+
+
+def _aside(number: int) -> str:
+    return f"#{number}"
+
+
+class _Writer:
+    def __init__(self, graph: Graph, staging: Staging, words: Sequence[str], bits: int) -> None:
+        self.graph, self.aside = graph, staging.aside
+        self.codes = {word: place for place, word in enumerate(words)}
+        self.words = words
+        self.integer = pl.Int64() if bits == 64 else pl.Int128()
+        self.calendar: CalendarTables | None = None
+
+    def named(self, number: int) -> pl.Expr:
+        """A vertex where it is used: the column set aside for it, or its expression."""
+        return pl.col(_aside(number)) if number in self.aside else self.write(number)
+
+    def write(self, number: int) -> pl.Expr:
+        """The expression of a vertex, from its parts."""
+        vertex = self.graph[number]
+        value = vertex.value
+        match vertex.kind:
+            case "const":
+                return pl.lit(value, dtype=self.integer)
+            case "word":
+                return pl.lit(self.codes[str(value)], dtype=CODE)
+            case "null":
+                return pl.lit(None)
+            case "column":
+                return self.column(str(value))
+            case "flag":
+                return pl.col(str(value))
+            case "truth":
+                return pl.lit(value, dtype=pl.Boolean)
+            case "operation":
+                return self.operation(number, vertex)
+            case "call":
+                return self.call(vertex)
+            case "choose":
+                return self.choose(vertex, self.graph.is_text(number))
+            case "test":
+                return self.test(vertex)
+            case "all":
+                return pl.all_horizontal([self.named(part) for part in vertex.parts])
+            case "any":
+                return pl.any_horizontal([self.named(part) for part in vertex.parts])
+            case "not":
+                inner = self.graph[vertex.parts[0]]
+                if inner.kind == "known" and vertex.parts[0] not in self.aside:
+                    return self.named(inner.parts[0]).is_null()
+                return ~self.named(vertex.parts[0])
+            case _:
+                return self.named(vertex.parts[0]).is_not_null()
+
+    def column(self, name: str) -> pl.Expr:
+        kind = self.graph.facts[name].type.kind
+        if kind in (Kind.ENUM, Kind.TEXT):
+            return pl.col(name)
+        return pl.col(name).cast(self.integer) if kind is Kind.DATE or self.integer != pl.Int64() else pl.col(name)
+
+    def operation(self, number: int, vertex: Vertex) -> pl.Expr:
+        left, right = (self.named(part) for part in vertex.parts)
+        match vertex.value:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case "//":
+                return left // right
+            case "min" | "max" as op:
+                if self.graph.never_null(number):
+                    return pl.min_horizontal(left, right) if op == "min" else pl.max_horizontal(left, right)
+                first = left <= right if op == "min" else left >= right
+                return pl.when(first).then(left).when(~first).then(right)
+        raise AssertionError(f"no such operation: {vertex.value}")
+
+    def choose(self, vertex: Vertex, as_text: bool) -> pl.Expr:
+        condition, then, other = vertex.parts
+        test = self.named(condition)
+        a, b = (self.text(part) if as_text else self.named(part) for part in (then, other))
+        match self.graph.choose_form(vertex):
+            case "plain":
+                return pl.when(test).then(a).otherwise(b)
+            case "flipped":
+                return pl.when(~test).then(b).otherwise(a)
+            case "strict":
+                return pl.when(test).then(a).when(test.is_null()).then(None).otherwise(b)
+        return pl.when(test).then(a).when(~test).then(b).when(a == b).then(a)
+
+    def test(self, vertex: Vertex) -> pl.Expr:
+        first, second = vertex.parts
+        if self.graph.is_text(first) or self.graph.is_text(second):
+            left, right = self.text(first), self.text(second)
+        else:
+            left, right = self.named(first), self.named(second)
+        match vertex.value:
+            case "==":
+                return left == right
+            case "!=":
+                return left != right
+            case "<":
+                return left < right
+            case "<=":
+                return left <= right
+            case ">":
+                return left > right
+        return left >= right
+
+    def text(self, number: int) -> pl.Expr:
+        """A word or text as text."""
+        vertex = self.graph[number]
+        if vertex.kind == "word":
+            return pl.lit(str(vertex.value))
+        if vertex.kind == "null" or self.graph.is_text(number):
+            return self.named(number)
+        return _pick(pl.Series(list(self.words), dtype=pl.String), self.named(number))
+
+    # Dates
+
+    def call(self, vertex: Vertex) -> pl.Expr:
+        arguments = [self.day(part) for part in vertex.parts]
+        match vertex.value:
+            case "workdays_after":
+                return self.workdays_after(vertex, *arguments).cast(self.integer)
+            case "workdays_until":
+                return self.looked_up(_calendar().passed, arguments[0]).cast(self.integer)
+            case "next_workday":
+                return self.looked_up(_calendar().following, arguments[0]).cast(self.integer)
+            case "year_of":
+                return _date(arguments[0]).dt.year().cast(self.integer)
+            case "month_of":
+                return _date(arguments[0]).dt.month().cast(self.integer)
+            case "months_after":
+                return self.months_after(*arguments)
+            case "date_of":
+                year, month, day = (self.named(part) for part in vertex.parts)
+                return self.day_in_month(year * 12 + month - 1, day)
+        raise AssertionError(f"no such function: {vertex.value}")
+
+    def day(self, number: int) -> pl.Expr:
+        """A day or a count as narrow as its column holds it: a lookup needs no wide numbers."""
+        vertex = self.graph[number]
+        if vertex.kind == "column" and self.graph.facts[str(vertex.value)].type.kind is Kind.DATE:
+            return pl.col(str(vertex.value))
+        return self.named(number)
+
+    def looked_up(self, table: pl.Series, day: pl.Expr) -> pl.Expr:
+        """A table's entry for a day; null before the first and after the last published one."""
+        # The table is padded with a null at either end, where days beyond it are sent.
+        place = (day - (_calendar().first - 1)).clip(0, table.len() - 1)
+        return _pick(table, place)
+
+    def workdays_after(self, vertex: Vertex, day: pl.Expr, count: pl.Expr) -> pl.Expr:
+        calendar = _calendar()
+        wanted = self.graph[vertex.parts[1]]
+        if wanted.kind == "const":
+            return self.looked_up(calendar.after(int(wanted.value or 0)), day)
+        place = (self.looked_up(calendar.passed, day) + count).clip(0, calendar.working.len() - 1)
+        here = pl.when(self.looked_up(calendar.passed, day).is_not_null()).then(day)
+        return pl.when(count == 0).then(here).otherwise(_pick(calendar.working, place))
+
+    def months_after(self, day: pl.Expr, months: pl.Expr) -> pl.Expr:
+        start = _date(day)
+        total = start.dt.year().cast(self.integer) * 12 + start.dt.month() - 1 + months
+        return self.day_in_month(total, start.dt.day())
+
+    def day_in_month(self, total: pl.Expr, day: pl.Expr) -> pl.Expr:
+        """The day number of a day, or of the month's last where it has none such; months counted from year 0."""
+        first = pl.date(total // 12, total % 12 + 1, 1)
+        last = first.dt.month_end()
+        return pl.when(day.is_not_null()).then(
+            first.cast(pl.Int32) + pl.min_horizontal(day.cast(pl.Int32), last.dt.day().cast(pl.Int32)) - 1
+        ).cast(self.integer)
+
+
+def _date(day: pl.Expr) -> pl.Expr:
+    return day.cast(pl.Int32).cast(pl.Date)
+
+
+def _pick(table: pl.Series, place: pl.Expr) -> pl.Expr:
+    """The table's entry at a place; null at a null place."""
+    return pl.lit(table).gather(place.cast(pl.UInt32))
+
+
+class _Series:
+    """The calendar's arrays as series, each with a null before its first entry and after its last."""
+
+    def __init__(self, tables: CalendarTables) -> None:
+        self.first, self.tables = tables.first, tables
+        self.passed = _padded(tables.passed)
+        self.working = _padded(tables.working)
+        self.following = _padded(tables.following)
+        self._after: dict[int, pl.Series] = {}
+
+    def after(self, count: int) -> pl.Series:
+        """For each day the working day that many working days later."""
+        if count not in self._after:
+            working = self.tables.working
+            days = range(self.first, self.first + len(self.tables.passed))
+            places = [passed + count - 1 for passed in self.tables.passed]
+            self._after[count] = _padded(list(days) if count == 0 else [
+                working[place] if place < len(working) else None for place in places])
+        return self._after[count]
+
+
+def _padded(values: Sequence[int | None]) -> pl.Series:
+    return pl.Series([None, *values, None], dtype=pl.Int32)
+
+
+@lru_cache(maxsize=1)
+def _calendar() -> _Series:
+    return _Series(calendar_tables())

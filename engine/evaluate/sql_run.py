@@ -1,0 +1,171 @@
+"""Running column plans on DuckDB and Spark, with the same answers and order as on Polars.
+
+A batch of rows goes in as a frame and comes back as one, in order by the row number that travelled
+along. Rows that a plan's SQL leaves out (`SqlPlan.required`) are evaluated by Polars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import polars as pl
+
+from engine.evaluate.columnar import ColumnPlan
+from engine.evaluate.polars_backend import PolarsPlan
+from engine.evaluate.sql_backend import Dialect, SqlPlan, calendar_arrays, calendar_setup
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+ORDER = "#order"
+
+
+class Evaluator(Protocol):
+    """A plan ready to run over frames of stored columns."""
+
+    def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+    def missing(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+
+
+class Engine(Protocol):
+    """What evaluates plans: `ready` prepares one, `close` gives back what was taken."""
+
+    def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator: ...
+    def close(self) -> None: ...
+
+
+class PolarsEngine:
+    """The embedded engine."""
+
+    def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
+        return PolarsPlan(plan, words)
+
+    def close(self) -> None:
+        return None
+
+
+class SqlEvaluator:
+    """A plan as SQL texts; `run` sends one over a frame and returns the result in any order."""
+
+    def __init__(self, plan: ColumnPlan, words: Sequence[str], dialect: Dialect,
+                 run: Callable[[str, pl.DataFrame], pl.DataFrame]) -> None:
+        self.plan, self.words, self.dialect, self.run = plan, tuple(words), dialect, run
+        self.polars = PolarsPlan(plan, words)
+        self._texts: dict[tuple[str, frozenset[str]], tuple[str, frozenset[str]]] = {}
+
+    def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return self._evaluate("outcomes", frame, self.polars.outcomes)
+
+    def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return self._evaluate("missing", frame, self.polars.missing)
+
+    def _evaluate(self, what: str, frame: pl.DataFrame, other: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
+        text, required = self._text(what, frame)
+        wide = [pl.col(name).reinterpret(dtype=pl.Decimal(38, 0)) for name, kind in frame.schema.items()
+                if kind == pl.Int128()]
+        numbered = frame.with_columns(pl.int_range(frame.height, dtype=pl.Int64).alias(ORDER), *wide)
+        model = other(frame.clear())
+        if not required:
+            return self._as(self.run(text, numbered), model)
+        known = pl.all_horizontal([pl.col(name).is_not_null() for name in sorted(required)])
+        rest = numbered.filter(~known)
+        found = self.run(text, numbered.filter(known))
+        if rest.height:
+            extra = other(frame.filter(~known)).with_columns(rest.get_column(ORDER))
+            found = pl.concat([found.cast(dict(extra.schema)).select(extra.columns), extra])  # type: ignore[arg-type]
+        return self._as(found, model)
+
+    @staticmethod
+    def _as(found: pl.DataFrame, model: pl.DataFrame) -> pl.DataFrame:
+        """The result in the order of the rows, with the types Polars gives."""
+        ordered = found.sort(ORDER)
+        return ordered.select(
+            pl.col(name).cast(kind) if kind != pl.Null() else pl.col(name).cast(pl.Int64)
+            for name, kind in model.schema.items())
+
+    def _text(self, what: str, frame: pl.DataFrame) -> tuple[str, frozenset[str]]:
+        full = frozenset(name for name in self.plan.facts if name in frame.columns and frame[name].null_count() == 0)
+        key = what, full
+        if key not in self._texts:
+            plan = SqlPlan(self.plan, self.dialect, self.words, full)
+            query: exp.Select = plan.outcomes("rows_in", [ORDER]) if what == "outcomes" else plan.missing(
+                "rows_in", [ORDER])
+            self._texts[key] = query.sql(self.dialect), plan.required
+        return self._texts[key]
+
+
+class DuckDbEngine:
+    """DuckDB in this process, under a memory limit (`4GB`); it spills to disk beyond it."""
+
+    def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
+        import duckdb
+
+        self.connection = duckdb.connect()
+        if memory_limit:
+            self.connection.execute(f"SET memory_limit = '{memory_limit.replace(chr(39), '')}'")
+        if threads:
+            self.connection.execute(f"SET threads = {int(threads)}")
+        for statement in calendar_setup():
+            self.connection.execute(statement)
+
+    def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
+        return SqlEvaluator(plan, words, "duckdb", self.run)
+
+    def run(self, text: str, frame: pl.DataFrame) -> pl.DataFrame:
+        self.connection.register("rows_in", frame.to_arrow())
+        try:
+            found = pl.from_arrow(self.connection.sql(text).to_arrow_table())
+        finally:
+            self.connection.unregister("rows_in")
+        assert isinstance(found, pl.DataFrame), "a query gives a table"
+        return found
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class SparkEngine:
+    """Spark, on this machine (`local[2]`) or a cluster's master; arithmetic that overflows raises (ANSI mode)."""
+
+    def __init__(self, master: str = "local[2]") -> None:
+        import logging
+        import os
+        import sys
+
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        from pyspark.sql import SparkSession
+
+        logging.getLogger("py4j").setLevel(logging.ERROR)
+        builder: Any = SparkSession.builder
+        self.session = (
+            builder.master(master).appName("hegui").config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false").config("spark.sql.ansi.enabled", "true")
+            .config("spark.sql.shuffle.partitions", "4").config("spark.sql.execution.arrow.pyspark.enabled", "true")
+            .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+            .getOrCreate())
+        self.session.sparkContext.setLogLevel("ERROR")
+        arrays = calendar_arrays()
+        schema = ", ".join(f"{name} array<int>" for name in arrays)
+        self.session.createDataFrame([tuple(arrays.values())], schema).createOrReplaceTempView("hegui_calendar")
+
+    def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
+        return SqlEvaluator(plan, words, "spark", self.run)
+
+    def run(self, text: str, frame: pl.DataFrame) -> pl.DataFrame:
+        self.session.createDataFrame(frame.to_arrow()).createOrReplaceTempView("rows_in")
+        found = pl.from_arrow(self.session.sql(text).toArrow())
+        assert isinstance(found, pl.DataFrame), "a query gives a table"
+        return found
+
+    def close(self) -> None:
+        self.session.stop()
+
+
+def engine_named(name: str, memory_limit: str | None = None, master: str | None = None) -> Engine:
+    """The engine of that name: `polars`, `duckdb` or `spark`."""
+    if name == "duckdb":
+        return DuckDbEngine(memory_limit)
+    if name == "spark":
+        return SparkEngine(master or "local[2]")
+    return PolarsEngine()

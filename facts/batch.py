@@ -1,0 +1,478 @@
+"""Files of submissions in, files of outcomes out, at scale: nothing lost, nothing half written.
+
+A CSV, JSON Lines or Parquet file streams through in blocks, so that memory stays the same from a
+million rows to a hundred million; a workbook is read whole. Rows read = evaluated + rejected +
+skipped. Results are written beside their place and renamed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
+from engine.batch_cases import CASE, CaseProgram, related_frames
+from engine.batch_table import Results, Sums
+from engine.dossier import skipped_matters
+from engine.errors import FactError, Lang, Problem, Wording, register
+from engine.evaluate.sql_run import Engine, PolarsEngine
+from engine.load import Pack
+from engine.model import Case, Dossier, Provision
+from engine.output import replacing
+from engine.source import Location
+from engine.types import Kind
+from engine.values import Value
+from facts.annotate import annotate
+from facts.batch_files import FORMATS, open_writer, write_problems
+from facts.blocks import Block, BlockReader, Source
+from facts.from_tree import FlatCase
+from facts.grid import Grid
+from facts.headings import Target, forced_targets, provision_target, targets_of
+from facts.reading import read_facts
+from facts.table_files import JsonLinesSource, ParquetSource
+
+MAX_PROBLEMS = 200_000
+"""Problems kept for the report; beyond it they are only counted."""
+
+WORDINGS = {
+    "facts-differ": Wording(
+        "这些条款对事实 `{name}` 的定义不同，不能放在一张表里", "these provisions define the fact `{name}` differently",
+        "分开运行", "run them one at a time"),
+    "nothing-to-assess": Wording(
+        "没有可评的条款：表中缺少它们的事实", "no provision can be assessed: the table has none of their facts",
+        "用 --provision 指明条款", "name the provisions with --provision"),
+    "several-kinds": Wording(
+        "这些文件不是同一类：有几种档案或条款", "these files are not of one kind: several dossiers or provisions",
+        "分开运行", "run them one at a time"),
+    "wide-needs-one-row": Wording(
+        "{dossier}的事项有多行，不能一户一行", "the matters of {dossier} have several rows a subject",
+        "改用 --shape long", "use --shape long"),
+    "finer-than-column": Wording(
+        "有的数值比案卷能存的小数位更细（{value}）", "a number is finer than a dossier's columns hold ({value})",
+        "减少小数位，或用 hegui check", "use fewer decimals, or hegui check"),
+    "output-is-input": Wording(
+        "输出与输入是同一个文件 {path}", "the output is the input {path}", "换一个文件名", "use another name"),
+}  # fmt: skip
+register(WORDINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to assess and how to write it.
+
+    `provisions` are assessed for each row; where there are none, `record` (or what the headings say)
+    tells the dossier's record. `engine` makes the evaluator.
+    """
+
+    provisions: tuple[str, ...] = ()
+    record: str | None = None
+    as_of: date | None = None
+    shape: str = "long"
+    lang: Lang = "zh"
+    annotate: bool = False
+    workers: int = 3
+    engine: Callable[[], Engine] = PolarsEngine
+
+
+@dataclass
+class Summary:
+    """What became of everything: `rows_in` = `evaluated` + `rejected` + `skipped`."""
+
+    rows_in: int = 0
+    evaluated: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    sums: Sums = field(default_factory=Sums)
+    problems: list[Problem] = field(default_factory=list)
+    problems_in_all: int = 0
+    seconds: float = 0.0
+
+    def check(self) -> None:
+        """Nothing may be lost."""
+        total = self.evaluated + self.rejected.total() + self.skipped.total()
+        assert self.rows_in == total, f"{self.rows_in} rows in, {total} accounted for"
+
+    def report(self, problems: Sequence[Problem]) -> None:
+        """Problems kept, up to a limit."""
+        self.problems_in_all += len(problems)
+        room = MAX_PROBLEMS - len(self.problems)
+        self.problems += problems[: max(0, room)]
+
+    def merge(self, other: Summary) -> None:
+        """The account of another file added."""
+        self.rows_in += other.rows_in
+        self.evaluated += other.evaluated
+        self.rejected.update(other.rejected)
+        self.skipped.update(other.skipped)
+        self.sums.merge(other.sums)
+        self.problems_in_all += other.problems_in_all - len(other.problems)
+        self.report(other.problems)
+        self.seconds += other.seconds
+
+
+Progress = Callable[[int, int], None]
+"""Told of rows and bytes as they are done."""
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What the rows of a table go through."""
+
+    program: Program
+    results: Results
+
+
+class Batch:
+    """One run over some inputs with the same options."""
+
+    def __init__(self, pack: Pack, options: Options) -> None:
+        self.pack, self.options = pack, options
+        self.engine = options.engine()
+        self.provisions = [pack.provision(identity) for identity in options.provisions]
+        self.union: Provision | None = None
+        if self.provisions:
+            try:
+                _, fields = provision_steps(self.provisions, frozenset())
+            except ValueError as error:
+                raise FactError(Problem("facts-differ", fields={"name": str(error)})) from None
+            self.union = replace(self.provisions[0], id="+".join(options.provisions), facts=fields)
+        self.assessment = Assessment(options.as_of or pack.reference_date, options.as_of, pack.deadline.as_of)
+
+    def close(self) -> None:
+        self.engine.close()
+
+    def targets(self, grid: Grid, title: str) -> list[Target]:
+        """What the rows of a table may be."""
+        if self.union is not None:
+            return [provision_target(self.union)]
+        known = targets_of(self.pack.dossiers)
+        if self.options.record is not None:
+            forced = forced_targets(known, self.options.record)
+            named = self.pack.find(self.options.record) if not forced else None
+            return [provision_target(named)] if named is not None else forced
+        named = grid.head.provision(self.pack.find) or self.pack.find(title)
+        return [provision_target(named)] if named is not None else known
+
+    def choose(self, target: Target, present: frozenset[str]) -> _Chosen:
+        """The program for a table's target and the columns it has. Errors (`FactError`): `nothing-to-assess`."""
+        if target.provision is not None:
+            provisions = self.provisions or [target.provision]
+            steps, fields = provision_steps(provisions, present)
+            program = Program(steps, fields, present, self.assessment, engine=self.engine)
+            return _Chosen(program, Results(program, self.options.lang, self.options.shape))
+        assert target.dossier is not None
+        return self._subject(target.dossier, present)
+
+    def _subject(self, dossier: Dossier, present: frozenset[str]) -> _Chosen:
+        record = dossier.records[dossier.subject]
+        provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
+        skipped = skipped_matters(dossier, provisions, {record.name: present})
+        steps = subject_steps(dossier, provisions, skipped)
+        if not steps:
+            raise FactError(Problem("nothing-to-assess"))
+        counted = dossier.total is not None
+        program = Program(steps, record.fields, present, self.assessment, record.derived, self.engine, counted)
+        return _Chosen(program, Results(program, self.options.lang, self.options.shape, counted))
+
+    # Running
+
+    def run(self, path: Path, output: Path, problems: Path | None, progress: Progress | None = None) -> Summary:
+        """One input to one output; what could not be used to `problems`.
+
+        Errors (`FactError`): a file that cannot be read or recognised; nothing is written then.
+        """
+        if output.exists() and path.exists() and os.path.samefile(path, output):
+            raise FactError(Problem("output-is-input", fields={"path": str(path)}))
+        import time
+
+        start = time.perf_counter()
+        summary = Summary()
+        with ExitStack() as stack:
+            temporary = stack.enter_context(replacing(output))
+            if path.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
+                self._submission([path], output, temporary, summary)
+            else:
+                self._stream(path, output, temporary, summary, progress)
+            summary.check()
+            summary.seconds = time.perf_counter() - start
+            self._problems(problems, summary)
+        return summary
+
+    def source(self, path: Path) -> Source:
+        """A file that can be read in blocks."""
+        forced = self.union is not None or self.options.record is not None
+        suffix = path.suffix.lower()
+        if suffix in (".jsonl", ".ndjson"):
+            return JsonLinesSource(path, self.targets, forced)
+        if suffix == ".parquet":
+            return ParquetSource(path, self.targets, forced)
+        return Source(path, self.targets, forced)
+
+    def _stream(self, path: Path, output: Path, temporary: Path, summary: Summary, progress: Progress | None) -> None:
+        source = self.source(path)
+        present = frozenset(column.field for column in source.layout.columns if column.field is not None)
+        chosen = self.choose(source.target, present)
+        reader = BlockReader(source, chosen.program)
+        summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
+        workers = self.options.workers if isinstance(self.engine, PolarsEngine) else 1
+        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
+            for block, table, sums in _in_order(
+                    source.blocks(), lambda line, data: self._block(reader, chosen, path, line, data), workers):
+                self._account(block, summary)
+                summary.sums.merge(sums)
+                writer.write(table)
+                if progress is not None:
+                    progress(block.rows_in, block.size)
+
+    @staticmethod
+    def _account(block: Block, summary: Summary) -> None:
+        summary.rows_in += block.rows_in
+        summary.rejected.update(block.rejected)
+        summary.skipped.update(block.skipped)
+        summary.evaluated += block.rows_in - sum(block.rejected.values()) - sum(block.skipped.values())
+        summary.report(block.problems)
+
+    def _block(self, reader: BlockReader, chosen: _Chosen, path: Path, line: int,
+               data: bytes | pl.DataFrame) -> tuple[Block, pl.DataFrame, Sums]:
+        block = reader.read(line, data)
+        table, sums = self._assess(chosen, block, lambda row: Location(str(path), line=row))
+        return block, table, sums
+
+    def _assess(self, chosen: _Chosen, block: Block, place: Callable[[int], Location]) -> tuple[pl.DataFrame, Sums]:
+        """The outcomes of a block's rows; rows beyond the calendar are taken out and reported."""
+        program, results, sums = chosen.program, chosen.results, Sums()
+        frame, done = program.run(block.frame)
+        faults = [fault for prepared in program.steps for fault in program.faults(prepared, frame, done)]
+        if faults:
+            lines = {line for line, _ in faults}
+            block.rejected["calendar"] = block.rejected.get("calendar", 0) + len(lines)
+            block.problems += [replace(problem, location=place(line)) for line, problem in sorted(
+                faults, key=lambda fault: fault[0])]
+            kept = ~frame.get_column(ROW).is_in(list(lines))
+            frame = frame.filter(kept)
+            done = {identity: found.filter(kept) for identity, found in done.items()}
+        sums.add(program, done)
+        table = results.table(frame, done)
+        extra = [table]
+        for line, subject, values in block.loose:
+            outcomes = program.reference(values)
+            if isinstance(outcomes, Problem):
+                block.rejected["calendar"] = block.rejected.get("calendar", 0) + 1
+                block.problems.append(replace(outcomes, location=place(line)))
+                continue
+            sums.add_outcomes(outcomes)
+            extra.append(results.rows(line, subject, outcomes))
+        if len(extra) > 1:
+            table = pl.concat([one.select(table.columns).cast(dict(table.schema)) for one in extra])  # type: ignore[arg-type]
+            table = table.sort("row", maintain_order=True)
+        return table, sums
+
+    # Submissions that are read whole
+
+    def run_together(self, paths: Sequence[Path], output: Path, problems: Path | None) -> Summary:
+        """Several files as one submission: their rows are joined by their keys. Errors as `run`."""
+        import time
+
+        start = time.perf_counter()
+        summary = Summary()
+        with replacing(output) as temporary:
+            self._submission(paths, output, temporary, summary)
+            summary.check()
+            summary.seconds = time.perf_counter() - start
+            self._problems(problems, summary)
+        return summary
+
+    def _problems(self, problems: Path | None, summary: Summary) -> None:
+        if problems is not None and summary.problems:
+            write_problems(problems, summary, self.options.lang)
+        elif problems is not None:
+            problems.unlink(missing_ok=True)
+
+    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary) -> None:
+        union = self.union
+        submission = read_facts(
+            paths, dossiers=self.pack.dossiers if union is None else {},
+            provision=self.pack.find if union is None else lambda identity: union if identity == union.id else None,
+            record=union.id if union is not None else self.options.record)
+        summary.report(submission.problems)
+        counts = submission.counts
+        summary.rows_in, summary.evaluated = counts.rows_in, counts.accepted
+        summary.rejected.update(counts.rejected_by)
+        summary.skipped.update(counts.skipped_by)
+        if not submission.cases and not submission.flat:
+            raise FactError(submission.errors or Problem("nothing-to-assess"))
+        present: dict[str, frozenset[str]] = {}
+        for table in submission.tables:
+            name = table.record or ""
+            present[name] = present.get(name, frozenset()) | table.fields
+        dossiers = {case.dossier for case in submission.cases}
+        if len(dossiers) + len({one.provision for one in submission.flat}) > 1:
+            raise FactError(Problem("several-kinds"))
+        if submission.cases:
+            self._cases(self.pack.dossiers[dossiers.pop()], submission.cases, present, output, temporary, summary)
+        else:
+            self._flat(submission.flat, present, output, temporary, summary)
+        if self.options.annotate:
+            for path in paths:
+                if path.suffix.lower() in (".xlsx", ".xlsm"):
+                    annotate(path, output.with_name(f"{path.stem}.annotated{path.suffix}"), summary.problems,
+                             self.options.lang)
+
+    def _flat(self, flat: Sequence[FlatCase], present: Mapping[str, frozenset[str]], output: Path, temporary: Path,
+              summary: Summary) -> None:
+        """Rows that are the facts of provisions."""
+        provision = self.union or self.pack.provision(flat[0].provision)
+        fields = present.get("", frozenset()) or frozenset(name for one in flat for name in one.inputs)
+        target = provision_target(provision)
+        chosen = self.choose(target, fields & frozenset(provision.facts))
+        places = [one.at for one in flat]
+        block = _block_of(chosen.program, [one.inputs for one in flat])
+        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
+            table, sums = self._assess(chosen, block, lambda row: places[row])
+            self._settle(block, sums, summary)
+            writer.write(_renumbered(table, places))
+
+    def _settle(self, block: Block, sums: Sums, summary: Summary) -> None:
+        """Rows that turned out not to be assessable go from the evaluated to the rejected."""
+        summary.rejected.update(block.rejected)
+        summary.evaluated -= sum(block.rejected.values())
+        summary.report(block.problems)
+        summary.sums.merge(sums)
+
+    def _cases(self, dossier: Dossier, cases: Sequence[Case], present: Mapping[str, frozenset[str]], output: Path,
+               temporary: Path, summary: Summary) -> None:
+        """Whole dossiers: matters for each record's rows, sums over related ones, the highest of each group.
+
+        A case that reaches beyond the calendar is rejected whole.
+        """
+        provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
+        skipped = skipped_matters(dossier, provisions, present)
+        program = CaseProgram(dossier, provisions, skipped, present, self.assessment, self.engine)
+        prepared = [step for one in program.programs.values() for step in one.steps]
+        if not prepared:
+            raise FactError(Problem("nothing-to-assess"))
+        wide = self.options.shape == "wide"
+        if wide and any(one.steps for name, one in program.programs.items() if name != dossier.subject):
+            raise FactError(Problem("wide-needs-one-row", fields={"dossier": dossier.label.zh}))
+        of = {name: Results(one, self.options.lang, self.options.shape, dossier.total is not None, prepared)
+              for name, one in program.programs.items()}
+        places = [row.at for case in cases for row in (case.subject, *case.related)]
+        case_of = [number for number, case in enumerate(cases) for _ in range(1 + len(case.related))]
+        block = Block(pl.DataFrame())
+        try:
+            frames = dict(related_frames(list(_numbered(dossier, cases)), program))
+        except ValueError as error:
+            raise FactError(Problem("finer-than-column", fields={"value": str(error)})) from None
+        outcomes = program.run(frames)
+        faults = {line: problem for one in outcomes for step in one.program.steps
+                  for line, problem in one.program.faults(step, one.frame, one.done)}
+        beyond = {case_of[line] for line in faults}
+        block.problems = [replace(problem, location=places[line]) for line, problem in sorted(faults.items())]
+        block.rejected = {"calendar": sum(1 + len(cases[number].related) for number in beyond)} if beyond else {}
+        tables, sums = [], Sums()
+        for one in outcomes:
+            kept = ~one.frame.get_column(CASE).is_in(list(beyond))
+            done = {identity: found.filter(kept) for identity, found in one.done.items()}
+            sums.add(one.program, done)
+            table = of[one.record].table(one.frame.filter(kept), done)
+            tables.append(table)
+        order = {matter.provision: place for place, matter in enumerate(dossier.matters)}
+        table = pl.concat(tables)
+        if not wide:
+            number, place = list(range(len(places))), list(order.values())
+            table = table.with_columns(
+                pl.col("row").replace_strict(number, case_of, return_dtype=pl.Int64).alias(CASE),
+                pl.col("provision").replace_strict(list(order), place, return_dtype=pl.Int64).alias("#order"),
+            ).sort(CASE, "#order", "row").drop(CASE, "#order")
+        with open_writer(temporary, output.suffix.lower(), of[dossier.subject], self.pack, summary) as writer:
+            self._settle(block, sums, summary)
+            writer.write(_renumbered(table, places))
+
+
+def _numbered(dossier: Dossier, cases: Sequence[Case]) -> Iterator[tuple[str, int, int, str | None, Mapping[str, Any]]]:
+    """Every row of some cases with its record, case, number, name and values."""
+    number = 0
+    key = dossier.records[dossier.subject].key or ""
+    for place, case in enumerate(cases):
+        name = case.subject.values.get(key)
+        subject = None if name is None else str(name)
+        for row in (case.subject, *case.related):
+            own = row.values.get(dossier.records[row.record].key or "")
+            shown = subject if row is case.subject or own is None or own == name else f"{subject} {own}"
+            yield row.record, place, number, shown, row.values
+            number += 1
+
+
+def _renumbered(table: pl.DataFrame, places: Sequence[Location]) -> pl.DataFrame:
+    """The result with the sheet's own row numbers in place of running ones."""
+    numbers = list(range(len(places)))
+    rows = [at.line if at.line is not None else _row_number(at.cell or "") for at in places]
+
+    def shown(name: str) -> pl.Expr:
+        return pl.col(name).replace_strict(numbers, rows, default=None, return_dtype=pl.Int64)
+
+    return table.with_columns(shown(name) for name in ("row", YIELDS) if name in table.columns)
+
+
+def _row_number(cell: str) -> int | None:
+    digits = "".join(char for char in cell if char.isdigit())
+    return int(digits) if digits else None
+
+
+def _block_of(program: Program, rows: Sequence[Mapping[str, Value | None]]) -> Block:
+    """Typed rows as one block, numbered from 0."""
+    stored: dict[str, list[object]] = {name: [] for name in program.schema}
+    block = Block(pl.DataFrame(schema=program.schema), rows_in=len(rows))
+    text = next((name for name, of in program.fields.items() if of.type.kind is Kind.TEXT), None)
+    for number, values in enumerate(rows):
+        subject = values.get(text) if text is not None else None
+        shown = None if subject is None else str(subject)
+        try:
+            own = {name: program.words.stored(values.get(name), program.fields[name].type)
+                   for name in stored if name not in (ROW, SUBJECT)}
+        except ValueError:
+            block.loose.append((number, shown, dict(values)))
+            continue
+        stored[ROW].append(number)
+        stored[SUBJECT].append(shown)
+        for name, value in own.items():
+            stored[name].append(value)
+    block.frame = pl.DataFrame([pl.Series(name, values, dtype=program.schema[name]) for name, values in stored.items()])
+    return block
+
+
+_Done = tuple[Block, pl.DataFrame, Sums]
+
+
+def _in_order(blocks: Iterator[tuple[int, bytes | pl.DataFrame]], work: Callable[[int, bytes | pl.DataFrame], _Done],
+              workers: int) -> Iterator[_Done]:
+    """The blocks worked on by some threads, handed on in order, a few at a time."""
+    if workers <= 1:
+        yield from (work(line, data) for line, data in blocks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[_Done]] = deque()
+        for line, data in blocks:
+            waiting.append(pool.submit(work, line, data))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def inputs_in(folder: Path) -> list[Path]:
+    """The files of a folder that can be read, by name."""
+    return sorted(path for path in folder.iterdir()
+                  if path.suffix.lower() in FORMATS and not path.name.startswith(("~$", ".")))
+
+
+__all__ = ["Batch", "Options", "Summary", "inputs_in"]

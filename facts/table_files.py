@@ -1,0 +1,134 @@
+"""JSON Lines and Parquet as sources of blocks: their rows become the cells that a CSV would have."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.errors import FactError, Problem
+from engine.source import Location
+from facts.blocks import BLOCK, Source, recognise, width_of
+from facts.grid import Grid
+from facts.headings import Target
+
+SAMPLE = 200
+ROWS_AT_ONCE = 100_000
+_BROKEN = "\x01"
+"""Stands for a line that is no object; it is handed on as a row whose quotes are broken."""
+
+
+def cell_of(value: Any) -> str:
+    """A JSON value as a cell: numbers in digits as they were written, never through a float."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, str):
+        return " ".join(value.splitlines()) if "\n" in value or "\r" in value else value
+    return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
+
+
+class JsonLinesSource(Source):
+    """One object a line; the keys are fields or their labels. A line that is no object is a rejected row."""
+
+    def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
+        self.path, self.name, self.size = path, str(path), path.stat().st_size
+        self.encoding, self.delimiter = "utf-8", ","
+        self.keys: list[str] = []
+        self.faults: dict[int, str] = {}
+        sample: list[dict[str, Any]] = []
+        for _, found in self._objects(SAMPLE):
+            if isinstance(found, dict):
+                sample.append(found)
+                self.keys += [key for key in found if key not in self.keys]
+        if not self.keys:
+            raise FactError(Problem("file-empty", Location(self.name), {}))
+        self.text = self._csv([self.keys, *([cell_of(one.get(key)) for key in self.keys] for one in sample)])
+        self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
+        self.width = width_of(self.grid, layout)
+        self.layout = replace(layout, heading_rows=(0,))
+
+    @staticmethod
+    def _csv(rows: list[list[str]]) -> str:
+        out = io.StringIO()
+        csv.writer(out, lineterminator="\n").writerows(rows)
+        return out.getvalue()
+
+    def _objects(self, limit: int | None = None) -> Iterator[tuple[int, Any]]:
+        """Each line's object, or the reason why it is none."""
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if limit is not None and number > limit:
+                    return
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                    yield number, json.loads(text, parse_float=Decimal) if text else None
+                except (ValueError, RecursionError) as error:
+                    yield number, str(error)
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
+        rows: list[list[str]] = []
+        start = 1
+        for number, found in self._objects():
+            if isinstance(found, dict):
+                extra = [cell_of(value) for key, value in found.items() if key not in self.keys]
+                rows.append([cell_of(found.get(key)) for key in self.keys] + extra)
+            elif found is None:
+                rows.append([])
+            else:
+                self.faults[number] = str(found)
+                rows.append([_BROKEN])
+            if len(rows) == ROWS_AT_ONCE:
+                yield start, self._block(rows)
+                rows, start = [], number + 1
+        if rows:
+            yield start, self._block(rows)
+
+    def _block(self, rows: list[list[str]]) -> bytes:
+        lines = self._csv(rows)
+        return lines.replace(_BROKEN, '"json"!').encode()
+
+    def reword(self, problem: Problem) -> Problem:
+        reason = self.faults.get(problem.location.line or 0)
+        if problem.code != "broken-quotes" or reason is None:
+            return problem
+        return Problem("json-syntax", problem.location, {"reason_zh": reason, "reason_en": reason})
+
+
+class ParquetSource(Source):
+    """Typed columns; numbers are in the unit of the field or of the heading, text is read like any cell."""
+
+    def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
+        self.path, self.name, self.size = path, str(path), path.stat().st_size
+        self.encoding, self.delimiter = "utf-8", ","
+        try:
+            self.frame = pl.scan_parquet(path)
+            head = self._cells(self.frame.head(SAMPLE).collect())
+        except pl.exceptions.PolarsError as error:
+            raise FactError(Problem("unreadable-file", Location(self.name), {
+                "path": self.name, "reason": str(error)[:200]})) from None
+        self.text = head.write_csv()
+        self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
+        self.width = width_of(self.grid, layout)
+        self.layout = replace(layout, heading_rows=(0,))
+
+    @staticmethod
+    def _cells(frame: pl.DataFrame) -> pl.DataFrame:
+        """Every column as text: a date in ISO form, a number in its shortest exact digits."""
+        return frame.with_columns(
+            pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind != pl.String())
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
+        total = self.frame.select(pl.len()).collect().item()
+        for start in range(0, total, ROWS_AT_ONCE):
+            yield start + 1, self._cells(self.frame.slice(start, ROWS_AT_ONCE).collect())

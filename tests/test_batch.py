@@ -1,0 +1,365 @@
+"""Batches: the same verdict on every row as the row readers and the reference give, at any size and in any block."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import openpyxl
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+import facts.blocks
+from commands.batch import batch as command
+from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
+from engine.errors import EvaluationError, FactError
+from engine.kinds import UNDETERMINED
+from engine.load import Pack, load_pack
+from engine.outcome import assess
+from engine.values import percent_text, yuan_text
+from facts.batch import Batch, Options, Summary
+from facts.reading import read_facts
+
+DAY = date(2019, 12, 31)
+CUT = "fiscal.budget_cut.fundraising_shortfall"
+HEADING = "部门,有无任务,任务数(万元),实际争取(万元),下年公用经费(元)"
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    return load_pack("chuxiong_2019")
+
+
+def run(pack: Pack, source: Path, target: Path, **options: object) -> Summary:
+    job = Batch(pack, Options(**{"provisions": (CUT,), "as_of": DAY, **options}))  # type: ignore[arg-type]
+    try:
+        return job.run(source, target, target.with_name("problems.csv"))
+    finally:
+        job.close()
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# The same verdict as row by row
+
+CELLS = {
+    0: ["教育局", "民政局", "a", "合计", "总计：", "备注", "说明", " 空格 ", "设计院", "=1+1", "-", "", "未知", "ＡＢ", "注：略"],
+    1: ["是", "否", "是", "是", "有", "1", "true", "√", "", "-", "maybe", " 是", "是\u3000", "0"],
+    2: ["1000", "1000.5", "849.999999", "849.9999999", "0", "", "—", "1,000", "１２", "1e5", "12亿", "-3", "+5", "007",
+        "1.", ".5", "12 ", "100000000000000", "nan", "1000000000.000001"],
+    3: ["850", "849.99", "900", "950", "1000", "", "未知", "899.999999", "8.5E+02", "#N/A", "(3)"],
+    4: ["2000000", "2000000.01", "2000000.001", "", "20万", "2,000,000.00", "0.01", "10000000000.01"],
+}
+
+
+def messy_csv(count: int, chance: random.Random, plain: float) -> str:
+    """Rows most of whose cells are written plainly, and all kinds of others."""
+    lines = [HEADING]
+    for _ in range(count):
+        cells = []
+        for column in range(5):
+            usual = CELLS[column][:3]
+            cells.append(chance.choice(usual if chance.random() < plain else CELLS[column]))
+        line = ",".join(f'"{cell}"' if "," in cell or chance.random() < 0.02 else cell for cell in cells)
+        pick = chance.random()
+        if pick < 0.01:
+            line = ""
+        elif pick < 0.02:
+            line += ",extra"
+        elif pick < 0.03:
+            line = line.rsplit(",", 1)[0]
+        elif pick < 0.035:
+            line = HEADING
+        elif pick < 0.04:
+            line = '"第一行\n第二行",是,1000,900,5'
+        elif pick < 0.043:
+            line = '"x"y,是,1000,900,5'
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def by_rows(pack: Pack, path: Path) -> tuple[list[tuple[int, str, str, str, str]], dict[str, int], dict[str, int], int]:
+    """What the row readers and the reference make of a file: outcomes by line, rejected, skipped, rows in."""
+    submission = read_facts([path], dossiers={}, provision=pack.find, record=CUT)
+    counts = submission.counts
+    found = []
+    for one in submission.flat:
+        outcome = assess(pack.provision(CUT), one.inputs, DAY)
+        amount = outcome.values.get("amount")
+        rate = outcome.values.get("rate")
+        found.append((one.at.line or 0, outcome.status, "" if amount is None else yuan_text(amount),  # type: ignore[arg-type]
+                      "" if rate is None else percent_text(rate), "、".join(outcome.missing)))  # type: ignore[arg-type]
+    return found, dict(counts.rejected_by), dict(counts.skipped_by), counts.rows_in
+
+
+def by_batch(path: Path, summary: Summary) -> tuple[list[tuple[int, str, str, str, str]], dict[str, int], dict[str, int], int]:
+    found = [(int(row["row"]), row["status"], row["amount"], row["rate_percent"], row["missing"]) for row in rows_of(path)]
+    return found, dict(summary.rejected), dict(summary.skipped), summary.rows_in
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_csv_reads_as_it_does_row_by_row(pack: Pack, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = random.Random(seed)
+    monkeypatch.setattr(facts.blocks, "SMALLEST", chance.choice([100, 2_000, 60_000]))
+    source = tmp_path / "in.csv"
+    source.write_text(messy_csv(400, chance, 0.6 if seed < 3 else 0.97), encoding="utf-8")
+    blocks = facts.blocks.Source.blocks
+    size = chance.choice([300, 3_000, 1 << 20])
+    monkeypatch.setattr(facts.blocks.Source, "blocks", lambda self, _=0: blocks(self, size))
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert by_batch(tmp_path / "out.csv", summary) == by_rows(pack, source)
+    problems = {(problem.code, problem.location.line) for problem in summary.problems if problem.severity == "error"}
+    wanted = {(problem.code, problem.location.line) for problem in read_facts(
+        [source], dossiers={}, provision=pack.find, record=CUT).problems if problem.severity == "error"}
+    assert problems == wanted
+
+
+def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
+    text = messy_csv(300, random.Random(9), 0.9)
+    results = set()
+    for name, encoding in (("a", "utf-8"), ("b", "utf-8-sig"), ("c", "gb18030")):
+        source = tmp_path / f"{name}.csv"
+        source.write_bytes(text.encode(encoding))
+        run(pack, source, tmp_path / f"{name}.out.csv")
+        results.add((tmp_path / f"{name}.out.csv").read_bytes())
+    assert len(results) == 1
+
+
+def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(facts.blocks, "HEAD", 200)
+    heading = "name,has_task,task_amount,raised_amount,next_year_public_funds"
+    lines = [heading, *["x,1,1000,900,200"] * 50, "教育局,是,1000,900,200"]
+    source = tmp_path / "in.csv"
+    source.write_bytes("\n".join(lines).encode("gb18030"))
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert (summary.evaluated, rows_of(tmp_path / "out.csv")[-1]["subject"]) == (51, "教育局")
+
+
+def test_the_account_adds_up(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(messy_csv(500, random.Random(4), 0.7), encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    summary.check()
+    assert summary.evaluated == len(rows_of(tmp_path / "out.csv")) == summary.sums.statuses[CUT].total()
+    amounts = sum(Decimal(row["amount"]) for row in rows_of(tmp_path / "out.csv") if row["amount"])
+    assert amounts * 100 == summary.sums.money[CUT]["amount"]
+
+
+def test_a_name_never_becomes_a_formula(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{HEADING}\n=cmd|' /C calc'!A0,是,1000,900,5\n@x,是,1000,900,5\n", encoding="utf-8")
+    run(pack, source, tmp_path / "out.csv")
+    assert [row["subject"][:2] for row in rows_of(tmp_path / "out.csv")] == ["'=", "'@"]
+
+
+# Formats
+
+
+def test_every_format_in_and_out_says_the_same(pack: Pack, tmp_path: Path) -> None:
+    table = pl.DataFrame({"部门": ["甲", "乙", "丙"], "有无任务": ["是", "否", "是"], "任务数(万元)": ["1000", "", "1000"],
+                          "实际争取(万元)": ["849.99", "", ""], "下年公用经费(元)": ["2000000.01", "5", "7"]})
+    table.write_csv(tmp_path / "in.csv")
+    table.write_parquet(tmp_path / "in.parquet")
+    table.write_ndjson(tmp_path / "in.jsonl")
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (table.columns, *([cell or None for cell in row] for row in table.rows())):
+        book.active.append(list(row))
+    book.save(tmp_path / "in.xlsx")
+    wanted = [("triggered", "200000.00"), ("not_applicable", None), (UNDETERMINED, None)]
+    for suffix, form in (("csv", "csv"), ("csv", "parquet"), ("csv", "jsonl"), ("csv", "xlsx"), ("parquet", "csv"),
+                         ("jsonl", "csv"), ("xlsx", "jsonl")):
+        target = tmp_path / f"out_{suffix}.{form}"
+        run(pack, tmp_path / f"in.{suffix}", target)
+        assert statuses_and_amounts(target) == wanted, (suffix, form)
+
+
+def statuses_and_amounts(path: Path) -> list[tuple[str, str | None]]:
+    match path.suffix:
+        case ".csv":
+            return [(row["status"], row["amount"] or None) for row in rows_of(path)]
+        case ".parquet":
+            frame = pl.read_parquet(path)
+            return [(row["status"], None if row["amount"] is None else str(row["amount"])) for row in frame.to_dicts()]
+        case ".jsonl":
+            found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            return [(row["status"], row["amount"]) for row in found]
+    sheet = openpyxl.load_workbook(path).worksheets[0]
+    head = [cell.value for cell in sheet[1]]
+    status, amount = head.index("结论代码"), head.index("金额（元）")
+    assert sheet.freeze_panes == "C2"
+    return [(str(row[status]), None if row[amount] is None else f"{row[amount]:.2f}")
+            for row in sheet.iter_rows(min_row=2, values_only=True)]
+
+
+def test_a_broken_line_of_json_is_a_rejected_row(pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"has_task": true, "task_amount": 100}\n{oops\n\n[1]\n', encoding="utf-8")
+    summary = run(pack, tmp_path / "in.jsonl", tmp_path / "out.csv")
+    assert (summary.rows_in, summary.evaluated, dict(summary.rejected), dict(summary.skipped)) == (
+        4, 1, {"row": 2}, {"blank": 1})
+    assert [(p.code, p.location.line) for p in summary.problems if p.severity == "error"] == [
+        ("json-syntax", 2), ("json-syntax", 4)]
+
+
+def test_the_workbook_out_has_summary_and_clauses(pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    run(pack, tmp_path / "in.csv", tmp_path / "out.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "out.xlsx")
+    assert book.sheetnames == ["结果", "汇总", "依据"]
+    assert book["依据"]["A2"].value == CUT
+    assert book["结果"].auto_filter.ref is not None
+
+
+def test_faulty_cells_of_a_workbook_are_marked(pack: Pack, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in (HEADING.split(","), ["甲", "是", "一千", 900, 5], ["乙", "是", 1000, 900, 5]):
+        book.active.append(row)
+    book.save(tmp_path / "in.xlsx")
+    summary = run(pack, tmp_path / "in.xlsx", tmp_path / "out.xlsx", annotate=True)
+    assert (summary.rows_in, summary.evaluated, summary.rejected.total()) == (2, 1, 1)
+    marked = openpyxl.load_workbook(tmp_path / "in.annotated.xlsx").worksheets[0]["C2"]
+    assert marked.comment is not None
+    assert "一千" in marked.comment.text
+    with (tmp_path / "problems.csv").open(encoding="utf-8-sig") as file:
+        assert any("C2" in line and "一千" in line for line in file)
+
+
+# Dossiers
+
+
+def test_one_row_a_submission_with_columns_for_each_provision(pack: Pack, tmp_path: Path) -> None:
+    source = Path("rules/chuxiong_2019/examples/departments.xlsx")
+    summary = run(pack, source, tmp_path / "wide.csv", provisions=(), shape="wide")
+    rows = rows_of(tmp_path / "wide.csv")
+    assert len(rows) == summary.evaluated
+    assert f"{CUT}:status" in rows[0]
+
+
+@pytest.mark.parametrize("name", ["construction_firms", "departments", "fund_documents", "industrial_firms"])
+def test_a_dossier_comes_to_what_it_does_case_by_case(pack: Pack, tmp_path: Path, name: str) -> None:
+    source = Path(f"rules/chuxiong_2019/examples/{name}.xlsx")
+    run(pack, source, tmp_path / "out.csv", provisions=())
+    submission = read_facts([source], dossiers=pack.dossiers, provision=pack.find)
+    dossier = pack.dossiers[name]
+    provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
+    present: dict[str, frozenset[str]] = {}
+    for table in submission.tables:
+        if table.record:
+            present[table.record] = present.get(table.record, frozenset()) | table.fields
+    skipped = skipped_matters(dossier, provisions, present)
+    wanted: list[tuple[str, str, str | None]] = []
+    for case in submission.cases:
+        derived = derive_case(dossier, case)
+        try:
+            found = assess_dossier(pack, dossier, derived, reference_agenda(dossier, derived, skipped), DAY, skipped,
+                                   explained=False)
+        except EvaluationError:
+            continue
+        wanted += [(item.matter.provision, item.outcome.status, None if item.paid is None else yuan_text(item.paid))
+                   for item in found.items]
+    got = [(row["provision"], row["status"], row.get("counted") or None) for row in rows_of(tmp_path / "out.csv")]
+    if dossier.total is None:
+        wanted = [(provision, status, None) for provision, status, _ in wanted]
+    assert got == wanted
+
+
+def test_related_files_are_joined_and_a_key_without_a_partner_is_a_problem(pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / "firms.csv").write_text("企业名称,在本州注册,总部迁驻楚雄\n甲公司,是,否\n乙公司,是,否\n", encoding="utf-8")
+    (tmp_path / "promotions.csv").write_text(
+        "企业名称,晋升事项,年度,首次晋升\n甲公司,二级,2019,是\n甲公司,一级,2019,是\n丙公司,一级,2019,是\n", encoding="utf-8")
+    job = Batch(pack, Options(as_of=DAY))
+    summary = job.run_together([tmp_path / "firms.csv", tmp_path / "promotions.csv"], tmp_path / "out.csv", None)
+    assert [(row["amount"], row["counted"]) for row in rows_of(tmp_path / "out.csv")] == [
+        ("50000.00", "0.00"), ("300000.00", "300000.00")]
+    assert (summary.rows_in, summary.evaluated, dict(summary.rejected)) == (5, 4, {"partner": 1})
+    assert "no-such-subject" in {problem.code for problem in summary.problems}
+
+
+# The calendar
+
+
+def test_a_date_beyond_the_calendar_is_a_rejected_row_with_a_problem(pack: Pack, tmp_path: Path) -> None:
+    provision = "fiscal.special_fund.specified_5wd"
+    names = list(pack.provision(provision).facts)
+    dates = {"document_received_on": ["2019-04-30", "2027-01-05", "2026-12-30"], "as_of": ["2019-12-31"] * 3}
+    lines = [",".join(names)]
+    for place in range(3):
+        lines.append(",".join(dates[name][place] if name in dates else "否" if name == "submitted" else ""
+                              for name in names))
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = run(pack, tmp_path / "in.csv", tmp_path / "out.csv", provisions=(provision,))
+    assert (summary.evaluated, dict(summary.rejected)) == (1, {"calendar": 2})
+    assert [(p.code, p.location.line) for p in summary.problems if p.severity == "error"] == [
+        ("calendar-gap", 3), ("calendar-gap", 4)]
+
+
+# Runs that die, and runs taken up again
+
+
+def invoke(arguments: Sequence[str]) -> tuple[int, str]:
+    result = CliRunner().invoke(command, list(arguments), obj={"lang": "zh", "pack": "chuxiong_2019"})
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def test_a_folder_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
+    inputs, output = tmp_path / "in", tmp_path / "out"
+    inputs.mkdir()
+    for name in ("a", "b"):
+        (inputs / f"{name}.csv").write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    arguments = [str(inputs), "-o", str(output), "--provision", CUT, "--as-of", "2019-12-31", "--resume"]
+    assert invoke(arguments)[0] == 0
+    (inputs / "b.csv").write_text(f"{HEADING}\n甲,是,1000,1000,5\n", encoding="utf-8")
+    code, text = invoke(arguments)
+    assert (code, text.count("已完成")) == (0, 1)
+    assert rows_of(output / "b_csv.csv")[0]["status"] == "not_triggered"
+
+
+def test_a_file_that_cannot_be_read_leaves_the_earlier_result(pack: Pack, tmp_path: Path) -> None:
+    (tmp_path / "out.csv").write_text("earlier", encoding="utf-8")
+    (tmp_path / "in.csv").write_text("甲,乙\n1,2\n", encoding="utf-8")
+    with pytest.raises(FactError):
+        run(pack, tmp_path / "in.csv", tmp_path / "out.csv", provisions=())
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the machine cannot kill a process so")
+def test_killed_in_the_middle_the_earlier_result_stands(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(HEADING + "\n" + "甲,是,1000,849.99,5\n" * 1_500_000, encoding="utf-8")
+    target.write_text("earlier", encoding="utf-8")
+    program = ("import sys; from commands.batch import batch; "
+               "batch(sys.argv[1:], obj={'lang': 'zh', 'pack': 'chuxiong_2019'})")
+    child = subprocess.Popen([sys.executable, "-c", program, str(source), "-o", str(target), "--provision", CUT,
+                              "--as-of", "2019-12-31"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(
+            path.stat().st_size > 1000 for path in tmp_path.glob(".out.csv.*")):
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    assert target.read_text(encoding="utf-8") == "earlier"
+
+
+def test_the_output_is_never_the_input(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    with pytest.raises(FactError) as caught:
+        run(pack, source, source)
+    assert caught.value.problems[0].code == "output-is-input"

@@ -1,0 +1,256 @@
+"""Each page's main way in a real browser, at desktop and phone width, and an accessibility check of every page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from openpyxl import load_workbook
+from web_helpers import CUT, EXAMPLES, add_users, served, settings_in
+
+playwright = pytest.importorskip("playwright.sync_api")
+Page, expect = playwright.Page, playwright.expect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync", "--lang=zh-CN"]  # fmt: skip
+WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+CASE = {"has_task": "true", "task_amount": "1000万元", "raised_amount": "849.999999万元",
+        "next_year_public_funds": "200万元", "day": "2019-12-31"}  # fmt: skip
+PAGES = {
+    "home": "/", "calculate": f"/calculate/{CUT}?{urlencode(CASE)}", "dossier": "/calculate/construction_firms?rows=award.0",
+    "batch": "/batch", "rules": "/rules", "rule": f"/rules/{CUT}?{urlencode(CASE)}", "what-if": "/what-if",
+    "what-if-rule": f"/what-if/{CUT}?{urlencode(CASE)}", "overview": "/overview?month=2019-06", "api": "/api",
+    "missing": "/no-such-page",
+}  # fmt: skip
+
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    with playwright.sync_playwright() as found:
+        started = found.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(settings_in(tmp_path_factory.mktemp("browser"))) as found:
+        yield found
+
+
+@pytest.fixture(params=WIDTHS)
+def page(browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:  # type: ignore[no-untyped-def, valid-type]
+    """A page of a fresh browser profile; it must load nothing from elsewhere and log no error."""
+    width, height = WIDTHS[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN", base_url=address)
+    found = context.new_page()
+    outside: list[str] = []
+    errors: list[str] = []
+    found.on(
+        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
+    )
+    found.on("pageerror", lambda error: errors.append(str(error)))
+    found.on(
+        "console", lambda told: errors.append(told.text) if told.type == "error" and "404" not in told.text else None
+    )
+    yield found
+    context.close()
+    assert outside == []
+    assert errors == []
+
+
+def test_calculate_shows_the_result_as_fields_are_filled(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/")
+    page.get_by_label("查找", exact=True).fill("未完成争取资金任务")
+    page.get_by_role("button", name="查找").click()
+    page.get_by_role("link", name="未完成争取资金任务压缩公用经费").click()
+    result = page.locator("#result")
+    expect(result).to_contain_text("无法判定")
+    page.get_by_role("radio", name="是", exact=True).check()
+    page.get_by_label("争取资金任务", exact=True).fill("1000万元")
+    page.get_by_label("实际争取资金").fill("849.999999万元")
+    expect(result).to_contain_text("还缺这些事实")
+    page.get_by_label("下年度公用经费").fill("200万元")
+    expect(result).to_contain_text("应予处理")
+    expect(result).to_contain_text("200,000.00元")
+    expect(result).to_contain_text("二(二)2(4)三")
+    expect(page.locator("[data-field=task_amount] [data-note]")).to_have_text("= 10,000,000.00元（1000万元）")
+    page.get_by_label("实际争取资金").fill("9OO万")
+    expect(page.locator("[data-field=raised_amount]")).to_contain_text("不是金额")
+    page.get_by_label("实际争取资金").fill("900万元")
+    expect(result).to_contain_text("另有读法")
+    link = page.url
+    page.goto("/rules")
+    page.goto(link)  # the link holds the whole case
+    expect(page.locator("#result")).to_contain_text("100,000.00元")
+
+
+def test_a_case_is_filled_in_by_the_keyboard_alone(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto(f"/calculate/{CUT}")
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("跳到正文")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.get_by_label("对象名称").focus()
+    page.keyboard.insert_text("财政局")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")  # from unknown round to yes
+    for amount in ("1000万元", "1100万元", "200万元"):
+        page.keyboard.press("Tab")
+        page.keyboard.insert_text(amount)
+    expect(page.locator("#result")).to_contain_text("财政局")
+    expect(page.locator("#result")).to_contain_text("不予处理")
+
+
+def test_another_award_is_added_and_taken_away(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/calculate/construction_firms")
+    page.get_by_label("企业名称").fill("彝山建设集团")
+    page.get_by_role("group", name="在本州注册").get_by_label("是").check()
+    for number, level in enumerate(("鲁班奖或国家优质工程奖", "云南省优质工程奖")):
+        page.get_by_role("button", name="再加一项“获奖”").click()
+        row = page.locator("[data-record=award] [data-row]").nth(number)
+        row.get_by_label("奖项类别").select_option(label="优质工程")
+        row.get_by_label("奖项等级").select_option(label=level)
+        row.get_by_label("成果或项目").fill("大剧院")
+        row.get_by_label("参建角色").select_option(label="施工")
+    result = page.locator("#result")
+    expect(result).to_contain_text("500,000.00元")
+    expect(result).to_contain_text("就高不重复")
+    page.locator("[data-record=award] [data-row]").first.get_by_role("button", name="删去这一项").click()
+    expect(result.locator(".big").first).to_contain_text("100,000.00元")
+
+
+def test_a_workbook_is_handed_in_filtered_and_downloaded(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    page.goto("/batch")
+    page.locator("#day").fill("2019-12-31")
+    page.set_input_files("#file", EXAMPLES / "departments.xlsx")
+    page.wait_for_selector("#results", timeout=90_000)
+    expect(page.locator("main")).to_contain_text("读入 43 行 = 采用 40 + 退回 0 + 略过 3")
+    assert page.locator("#results tbody tr").count() == 40
+    cells = [row.locator("th, td").all_inner_texts() for row in page.locator("#results tbody tr").all()]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="结果（CSV）").click()
+    lines = Path(download.value.path()).read_text("utf-8-sig").splitlines()
+    assert [row[0] for row in cells] == [line.split(",")[0] for line in lines[1:]]
+    page.get_by_label("结论").select_option(value="无法判定")
+    page.wait_for_url("**status=**")
+    assert page.locator("#results tbody tr").count() == 2
+
+
+def test_a_faulty_cell_is_shown_in_its_place_and_a_column_mapped(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    book = load_workbook(EXAMPLES / "departments.xlsx")
+    sheet = book.active
+    sheet["E7"], sheet["J4"] = "8OO万", "明年的钱"
+    path = tmp_path / "部门.xlsx"
+    book.save(path)
+    page.goto("/batch")
+    page.set_input_files("#file", path)
+    page.wait_for_selector(".tabs", timeout=90_000)
+    page.get_by_role("link", name="有误的单元格").click()
+    expect(page.locator("td.faulty.error").first).to_contain_text("8OO万")
+    expect(page.locator("main")).to_contain_text("部门!E7")
+    page.get_by_role("link", name="列的识别").click()
+    page.get_by_label("明年的钱").select_option(label="下年度公用经费")
+    page.get_by_role("button", name="重新核算").click()
+    page.wait_for_selector("#results", timeout=90_000)
+    expect(page.locator("#results")).to_contain_text("200,000.00")
+
+
+def test_a_file_too_large_is_refused_where_it_is_chosen(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    path = tmp_path / "big.xlsx"
+    with path.open("wb") as file:
+        file.truncate(60_000_000)
+    page.goto("/batch")
+    page.set_input_files("#file", path)
+    expect(page.get_by_role("alert")).to_contain_text("最多 50 MB")
+
+
+def test_a_page_named_as_a_workbook_gets_a_clear_message(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    path = tmp_path / "page.xlsx"
+    path.write_text("<html><body><table></table></body></html>")
+    page.goto("/batch")
+    page.set_input_files("#file", path)
+    page.wait_for_selector(".alert:not([hidden])", timeout=60_000)
+    expect(page.locator("main")).to_contain_text("网页（HTML）")
+
+
+def test_rules_are_found_and_show_clause_table_plot_and_cases(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/rules")
+    page.get_by_label("认定部门").select_option(label="州财政局")
+    page.get_by_label("种类").select_option(label="惩处")
+    page.get_by_role("button", name="查找").click()
+    page.get_by_role("link", name="未完成争取资金任务压缩公用经费").click()
+    main = page.locator("main")
+    for text in ("楚政函〔2019〕10号", "85% ≤ … < 90%", "另一读法", "相符"):
+        expect(main).to_contain_text(text)
+    expect(page.locator("svg.plot")).to_have_count(2)
+
+
+def test_what_if_follows_the_slider_and_tries_the_next_tier(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto(f"/what-if/{CUT}?{urlencode(CASE)}")
+    expect(page.locator(".moves")).to_contain_text("再增加 0.01元")
+    page.get_by_role("button", name="试一试").first.click()
+    expect(page.get_by_label("实际争取资金", exact=True)).to_have_value("8500000元")
+    expect(page.locator("#result .verdict")).to_contain_text("8%")
+    slider = page.locator("#slider")
+    slider.focus()
+    page.keyboard.press("End")
+    expect(page.locator("#result .verdict")).to_contain_text("不予处理")
+
+
+def test_the_overview_shows_bars_heat_and_duties(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/overview?month=2019-06")
+    expect(page.locator(".bars").first).to_contain_text("水务局")
+    assert page.locator(".heat td.bad").count() > 0
+    expect(page.locator("main")).to_contain_text("2019-06-30")
+
+
+def test_the_language_is_kept(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/")
+    page.get_by_role("link", name="English").click()
+    page.get_by_role("link", name="Rules", exact=True).click()
+    expect(page.locator("h1")).to_contain_text("Ten special action plans")
+    page.get_by_role("link", name="中文").click()
+    expect(page.locator("h1")).to_contain_text("行动方案")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_its_window_and_axe_finds_nothing(page: Page, name: str) -> None:  # type: ignore[valid-type]
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page.goto(PAGES[name])
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    violations = found.response["violations"]
+    assert violations == [], [(item["id"], [node["html"] for node in item["nodes"]][:3]) for item in violations]
+
+
+def test_a_page_prints_without_its_buttons(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    page.goto(PAGES["calculate"])
+    page.emulate_media(media="print")
+    expect(page.get_by_role("button", name="打印")).to_be_hidden()
+    expect(page.locator("header nav")).to_be_hidden()
+    expect(page.locator("#result")).to_be_visible()
+    assert page.pdf(path=tmp_path / "page.pdf")[:4] == b"%PDF"
+
+
+def test_signing_in_and_out(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    settings = settings_in(tmp_path)
+    add_users(settings)
+    with served(settings) as address:
+        context = browser.new_context(base_url=address, locale="zh-CN")
+        page = context.new_page()
+        page.goto("/batch")
+        page.get_by_label("用户名").fill("wang")
+        page.get_by_label("密码").fill("wang-long-password")
+        page.keyboard.press("Enter")
+        expect(page.locator("h1")).to_have_text("批量核算")
+        expect(page.locator("header")).to_contain_text("wang（经办）")
+        page.get_by_role("button", name="退出").click()
+        expect(page.locator("h1")).to_have_text("登录")
+        context.close()

@@ -1,0 +1,471 @@
+"""The JSON API, version 1: provisions, evaluating one case, batches, schemas and templates."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from datetime import date
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from engine.assessing import read_as_of
+from engine.describe import provision_data
+from engine.explain import explain
+from engine.model import ProvisionKind, Text
+from engine.values import yuan_text
+from facts.models import dossier_schema, json_schema
+from facts.template import write_template
+from web import grid
+from web.auth import Visitor
+from web.batches import Batch
+from web.context import language, needs, pack_of, state_of
+from web.dossiers import assess_case_of, read_case
+from web.problems import MEDIA_TYPE, TITLES, ApiProblem, ProblemDetails
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": " / ".join(sorted({title.en for code, title in TITLES.values() if code == status})),
+        "model": ProblemDetails,
+        "content": {MEDIA_TYPE: {}},
+    }
+    for status in (400, 401, 403, 404, 409, 413, 422, 429)
+}
+
+
+def _iso_day(raw: object) -> object:
+    """A day as `2019-12-31`; a number would be taken for seconds since 1970."""
+    if isinstance(raw, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", raw):
+        raise ValueError("a day is written as 2019-12-31")
+    if raw is not None and not isinstance(raw, (str, date)):
+        raise ValueError("a day is text, as 2019-12-31")
+    return raw
+
+
+_SHORT = {"max_length": 200}
+Identity = Annotated[str, Path(max_length=200, pattern=r"^[\w.\-]+$", description="an id, as the list gives it")]
+Day = Annotated[date, BeforeValidator(_iso_day)]
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+Officer = Annotated[Visitor, Depends(needs("officer"))]
+
+router = APIRouter(prefix="/api/v1", responses={status: ERRORS[status] for status in (401, 403, 429)})
+
+
+class ProvisionEntry(BaseModel):
+    id: str
+    kind: str
+    plan: str
+    path: str
+    label: dict[str, str]
+
+
+class ProvisionList(BaseModel):
+    pack: str
+    version: str
+    digest: str
+    provisions: list[ProvisionEntry]
+
+
+class Evaluation(BaseModel):
+    """The facts of one case; `inputs` by the provision's names, as its schema describes them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: dict[str, str | int | float | bool | None] = Field(default={}, max_length=200)
+    as_of: Day | None = Field(default=None, description="day of assessment")
+    subject: str = Field(default="", max_length=200)
+    readings: dict[str, int] = Field(default={}, max_length=20, description='readings chosen, as in {"1": 2}')
+
+
+class Sentences(BaseModel):
+    zh: list[str]
+    en: list[str]
+
+
+class Evaluated(BaseModel):
+    """An outcome, and its reasoning in sentences."""
+
+    outcome: dict[str, Any]
+    explanation: Sentences
+
+
+class DossierEntry(BaseModel):
+    id: str
+    label: dict[str, str]
+    subject: str
+    records: list[str]
+
+
+class BatchState(BaseModel):
+    """A batch and how far it is; the links hold once it is done."""
+
+    id: str
+    filename: str
+    state: Literal["waiting", "working", "done", "failed"]
+    stage: str
+    done: int
+    total: int
+    as_of: str
+    error: dict[str, str] | None
+    links: dict[str, str]
+
+
+class Mapping(BaseModel):
+    """Headings mapped by hand: per record `{heading: field}`; an empty field leaves the column out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    columns: dict[str, dict[str, str]] = Field(default={}, max_length=50)
+    record: str = Field(default="", max_length=200)
+    as_of: Day | None = None
+
+
+class Rows(BaseModel):
+    """A page of a result table."""
+
+    table: int
+    title: str
+    headers: list[str]
+    matching: int
+    rows: list[dict[str, Any]]
+
+
+# Provisions
+
+
+@router.get("/provisions", response_model=ProvisionList, tags=["provisions"], responses={422: ERRORS[422]})
+async def list_provisions(
+    request: Request,
+    _: Viewer,
+    q: Annotated[str, Query(**_SHORT)] = "",
+    plan: Annotated[str, Query(**_SHORT)] = "",
+    kind: ProvisionKind | None = None,
+    bureau: Annotated[str, Query(**_SHORT)] = "",
+) -> dict[str, Any]:
+    """Every provision, or those that match words, a plan, a kind or a deciding bureau."""
+    library = state_of(request).library
+    found = library.find(q, plan, kind.value if kind else "", bureau)
+    return {
+        "pack": library.pack.id,
+        "version": library.pack.version,
+        "digest": library.pack.digest,
+        "provisions": [
+            {
+                "id": provision.id,
+                "kind": provision.kind.value,
+                "plan": provision.citation.plan,
+                "path": provision.citation.path,
+                "label": {"zh": provision.label.zh, "en": provision.label.en},
+            }
+            for provision in found
+        ],
+    }
+
+
+@router.get("/provisions/{identity}", tags=["provisions"], responses={404: ERRORS[404], 422: ERRORS[422]})
+async def show_provision(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+    """One provision: clause, facts, tables, readings."""
+    return provision_data(pack_of(request).provision(identity))
+
+
+@router.get("/provisions/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
+async def provision_schema(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+    """The JSON Schema of a provision's facts."""
+    return json_schema(identity, pack_of(request).provision(identity).facts)
+
+
+@router.post(
+    "/provisions/{identity}/evaluate",
+    response_model=Evaluated,
+    tags=["evaluation"],
+    responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
+)
+async def evaluate(request: Request, _: Viewer, identity: Identity, case: Evaluation) -> dict[str, Any]:
+    """What the provision comes to for one case: outcome, trace, other readings, reasoning."""
+    pack = pack_of(request)
+    outcome = pack.evaluate(identity, case.inputs, case.as_of, case.readings or None, case.subject)
+    provision = pack.provision(identity)
+    return {
+        "outcome": outcome.to_dict(),
+        "explanation": {lang: explain(outcome, provision, lang) for lang in ("zh", "en")},
+    }
+
+
+# Dossiers
+
+
+@router.get("/dossiers", response_model=list[DossierEntry], tags=["dossiers"])
+async def list_dossiers(request: Request, _: Viewer) -> list[dict[str, Any]]:
+    """The forms in which related facts are submitted together."""
+    return [
+        {
+            "id": dossier.id,
+            "label": {"zh": dossier.label.zh, "en": dossier.label.en},
+            "subject": dossier.subject,
+            "records": list(dossier.records),
+        }
+        for dossier in pack_of(request).dossiers.values()
+    ]
+
+
+@router.get("/dossiers/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
+async def schema_of_dossier(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+    """The JSON Schema of one case of a dossier."""
+    return dossier_schema(_dossier(request, identity))
+
+
+@router.post(
+    "/dossiers/{identity}/evaluate",
+    tags=["evaluation"],
+    responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
+)
+async def evaluate_dossier(
+    request: Request,
+    _: Viewer,
+    identity: Identity,
+    case: Annotated[dict[str, Any], Body(description="a case, as the schema describes it")],
+) -> dict[str, Any]:
+    """Every matter of one subject, what excludes what, and the total."""
+    pack, dossier = pack_of(request), _dossier(request, identity)
+    data = dict(case)
+    named = data.pop("dossier", identity)
+    if named != identity:
+        raise ApiProblem("invalid-request", Text("dossier 与路径不一致", "`dossier` is not the one of the path"))
+    as_of = data.pop("as_of", None)
+    if as_of is not None and not isinstance(as_of, str):
+        raise ApiProblem("invalid-request", Text("as_of 应为日期文字", "`as_of` must be a date as text"))
+    data.pop("case", None)
+    outcome = assess_case_of(pack, dossier, read_case(dossier, data), read_as_of(as_of))
+    return {
+        "dossier": identity,
+        "subject": outcome.subject,
+        "total": None if outcome.total is None else yuan_text(outcome.total),
+        "determined_total": yuan_text(outcome.known_total),
+        "not_assessed": [{"provision": name, "zh": text.zh, "en": text.en} for name, text in outcome.skipped],
+        "items": [
+            item.outcome.to_dict()
+            | {
+                "counted": None if item.paid is None else yuan_text(item.paid),
+                "yields_to": item.yields_to,
+                "contained_in": item.contained_in,
+            }
+            for item in outcome.items
+        ],
+    }
+
+
+def _dossier(request: Request, identity: str) -> Any:
+    found = pack_of(request).dossiers.get(identity)
+    if found is None:
+        raise ApiProblem("not-found")
+    return found
+
+
+@router.get(
+    "/templates/{identity}",
+    tags=["schemas"],
+    response_class=Response,
+    responses={200: {"content": {grid.XLSX: {}}}, 404: ERRORS[404], 422: ERRORS[422]},
+)
+def template(
+    request: Request, _: Viewer, identity: Identity, lang: Annotated[Literal["zh", "en"] | None, Query()] = None
+) -> Response:
+    """The Excel template of a dossier or a provision."""
+    pack = pack_of(request)
+    source = pack.dossiers.get(identity) or pack.provision(identity)
+    with tempfile.TemporaryDirectory(dir=state_of(request).settings.data) as folder:
+        path = FilePath(folder) / "template.xlsx"
+        write_template(path, source, lang or language(request))
+        return grid.attachment(io.BytesIO(path.read_bytes()).getvalue(), grid.XLSX, f"{identity}.xlsx")
+
+
+# Batches
+
+
+@router.post(
+    "/batches",
+    status_code=202,
+    response_model=BatchState,
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (400, 413, 422)},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def submit_batch(
+    request: Request,
+    response: Response,
+    visitor: Officer,
+    filename: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=200,
+            description="the file's name, as firms.xlsx",
+            pattern=r"(?i)\.(xlsx|xlsm|xls|ods|csv|tsv|txt|json|ya?ml)$",
+        ),
+    ],
+    as_of: Annotated[Day | None, Query(description="day of assessment; today where it is not given")] = None,
+    record: Annotated[
+        str, Query(max_length=200, description="what the rows are, where that is not to be recognised")
+    ] = "",
+    period: Annotated[str, Query(max_length=40, description="what a table of targets reports on, as 2019Q1")] = "",
+    lang: Annotated[Literal["zh", "en"] | None, Query()] = None,
+) -> dict[str, Any]:
+    """Submits a file, which is the request's body as it is."""
+    state = state_of(request)
+    day = as_of or state.settings.today()
+    batch = await state.batches.submit(
+        visitor.owner, filename, request.stream(), day.isoformat(), lang or language(request), record, period
+    )
+    response.headers["Location"] = f"/api/v1/batches/{batch.id}"
+    return batch_state(batch)
+
+
+@router.get("/batches", response_model=list[BatchState], tags=["batches"])
+async def list_batches(request: Request, visitor: Officer) -> list[dict[str, Any]]:
+    """One's own batches, newest first."""
+    return [batch_state(batch) for batch in state_of(request).batches.of(visitor.owner)]
+
+
+@router.get(
+    "/batches/{identity}", response_model=BatchState, tags=["batches"], responses={404: ERRORS[404], 422: ERRORS[422]}
+)
+async def show_batch(request: Request, visitor: Officer, identity: Identity) -> dict[str, Any]:
+    """How far a batch is."""
+    return batch_state(state_of(request).batches.get(visitor.owner, identity))
+
+
+@router.delete("/batches/{identity}", status_code=204, tags=["batches"], responses={404: ERRORS[404], 422: ERRORS[422]})
+async def delete_batch(request: Request, visitor: Officer, identity: Identity) -> Response:
+    """Removes a batch with its file and results."""
+    state_of(request).batches.delete(visitor.owner, identity)
+    return Response(status_code=204)
+
+
+@router.put(
+    "/batches/{identity}/mapping",
+    status_code=202,
+    response_model=BatchState,
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (400, 404, 409, 413, 422)},
+)
+async def map_columns(request: Request, visitor: Officer, identity: Identity, mapping: Mapping) -> dict[str, Any]:
+    """Assesses the same file again with headings mapped by hand."""
+    day = mapping.as_of.isoformat() if mapping.as_of else ""
+    return batch_state(state_of(request).batches.remap(visitor.owner, identity, mapping.columns, mapping.record, day))
+
+
+@router.get(
+    "/batches/{identity}/summary", tags=["batches"], responses={status: ERRORS[status] for status in (404, 409, 422)}
+)
+async def batch_summary(request: Request, visitor: Officer, identity: Identity) -> dict[str, Any]:
+    """Counts of rows, columns as recognised, tables, totals."""
+    return state_of(request).batches.finished(visitor.owner, identity).summary()
+
+
+@router.get(
+    "/batches/{identity}/rows",
+    response_model=Rows,
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (404, 409, 422)},
+)
+def batch_rows(
+    request: Request,
+    visitor: Officer,
+    identity: Identity,
+    table: Annotated[int, Query(ge=0, le=50)] = 0,
+    q: Annotated[str, Query(**_SHORT)] = "",
+    status: Annotated[str, Query(**_SHORT)] = "",
+    offset: Annotated[int, Query(ge=0, le=10**7)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> dict[str, Any]:
+    """A page of a result table, filtered by text and status."""
+    batch = state_of(request).batches.finished(visitor.owner, identity)
+    found = grid.read_rows(batch.results / "rows.db", table, q, status, offset, limit)
+    if found is None:
+        raise ApiProblem("not-found")
+    return {
+        "table": table,
+        "title": found.title,
+        "headers": found.headers,
+        "matching": found.matching,
+        "rows": [{"status": row.status, "cells": row.plain} for row in found.rows],
+    }
+
+
+@router.get(
+    "/batches/{identity}/problems", tags=["batches"], responses={status: ERRORS[status] for status in (404, 409, 422)}
+)
+def batch_problems(request: Request, visitor: Officer, identity: Identity) -> list[dict[str, Any]]:
+    """Every problem found in the file, with its cell."""
+    batch = state_of(request).batches.finished(visitor.owner, identity)
+    return grid.read_problems(batch.results / "problems.json")
+
+
+@router.get(
+    "/batches/{identity}/files/{name}",
+    tags=["batches"],
+    response_class=FileResponse,
+    responses={
+        200: {"content": {media: {} for media in grid.FILES.values()}},
+        **{status: ERRORS[status] for status in (404, 409, 422)},
+    },
+)
+async def batch_file(
+    request: Request,
+    visitor: Officer,
+    identity: Identity,
+    name: Literal["results.xlsx", "results.csv", "problems.csv", "annotated.xlsx", "results.json"],
+) -> FileResponse:
+    """Results, problems, or a copy of the workbook with both written in."""
+    batch = state_of(request).batches.finished(visitor.owner, identity)
+    path = batch.results / name
+    if not path.is_file():
+        raise ApiProblem("not-found")
+    return FileResponse(path, media_type=grid.FILES[name], filename=grid.download_name(batch.filename, name))
+
+
+def batch_state(batch: Batch) -> dict[str, Any]:
+    base = f"/api/v1/batches/{batch.id}"
+    links = {"self": base}
+    if batch.state == "done":
+        links |= {name: f"{base}/{name}" for name in ("summary", "rows", "problems")}
+        links |= {name: f"{base}/files/{name}" for name in grid.FILES if (batch.results / name).is_file()}
+    return {
+        "id": batch.id,
+        "filename": batch.filename,
+        "state": batch.state,
+        "stage": batch.stage,
+        "done": batch.done,
+        "total": batch.total,
+        "as_of": batch.as_of,
+        "links": links,
+        "error": None if batch.error is None else {"zh": batch.error.zh, "en": batch.error.en},
+    }
+
+
+# About
+
+
+@router.get("/problems", tags=["about"])
+async def problem_kinds() -> list[dict[str, Any]]:
+    """The kinds of problem an answer may name."""
+    return [
+        {"type": f"/api/v1/problems#{kind}", "status": status, "title": {"zh": title.zh, "en": title.en}}
+        for kind, (status, title) in TITLES.items()
+    ]
+
+
+@router.get("/health", tags=["about"])
+async def health(request: Request) -> dict[str, Any]:
+    """That the server is there, and with which rules."""
+    pack = pack_of(request)
+    return {"status": "ok", "pack": pack.id, "version": pack.version, "digest": pack.digest}

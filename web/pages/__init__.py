@@ -1,0 +1,1 @@
+"""The pages, one module each; what they look like is in `web/templates`."""

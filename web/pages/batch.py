@@ -1,0 +1,240 @@
+"""Batch: a workbook in, its columns confirmed, results in a grid, faults in their cells, files out."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
+
+from engine.errors import Lang
+from engine.load import Pack
+from engine.model import Field, Text
+from web import grid
+from web.api import batch_state
+from web.auth import Visitor
+from web.batches import Batch
+from web.context import language, needs, pack_of, state_of
+from web.pages.base import choose_language, render
+from web.pages.calculate import day_of
+from web.problems import ApiProblem
+from web.uploads import SUFFIXES
+from web.words import SKIPPED_WORDS
+
+router = APIRouter()
+Officer = Annotated[Visitor, Depends(needs("officer"))]
+PAGE = 100
+MAPPED = "map:"
+
+STAGES = {
+    "": Text("等待处理", "waiting"),
+    "reading": Text("正在读取文件", "reading the file"),
+    "assessing": Text("正在核算", "assessing"),
+    "writing": Text("正在写出结果", "writing the results"),
+    "done": Text("已完成", "done"),
+    "failed": Text("未能处理", "failed"),
+}
+
+
+@router.get("/batch", response_class=HTMLResponse)
+async def batches(request: Request, visitor: Officer) -> HTMLResponse:
+    choose_language(request)
+    state = state_of(request)
+    pack = state.library.pack
+    return render(
+        request,
+        "batch.html",
+        visitor,
+        batches=state.batches.of(visitor.owner),
+        stages=STAGES,
+        dossiers=pack.dossiers.values(),
+        examples=examples(pack),
+        day=day_of(request)[0],
+        periods=quarters(pack),
+        suffixes=SUFFIXES,
+        max_upload=state.settings.max_upload,
+    )
+
+
+def examples(pack: Pack) -> list[str]:
+    """The example workbooks of the rules that can be handed in here: dossiers and tables of targets."""
+    return sorted(
+        path.name
+        for path in (pack.folder / "examples").glob("*.xlsx")
+        if path.stem in pack.dossiers or path.stem.startswith("targets")
+    )
+
+
+def quarters(pack: Pack) -> list[str]:
+    """The periods a table of targets may report on, one name for each last day."""
+    named: dict[object, str] = {}
+    for name, end in pack.periods.items():
+        if name[:4].isdecimal():
+            named.setdefault(end, name)
+    return [named[end] for end in sorted(named, key=str)]
+
+
+@router.get("/batch/examples/{name}")
+async def example(request: Request, _: Officer, name: str) -> FileResponse:
+    pack = pack_of(request)
+    if name not in examples(pack):
+        raise ApiProblem("not-found")
+    return FileResponse(pack.folder / "examples" / name, media_type=grid.XLSX, filename=name)
+
+
+@router.post("/batch/upload")
+async def upload(request: Request, visitor: Officer, filename: str, period: str = "") -> JSONResponse:
+    """A file as the body, sent by the page's script."""
+    state = state_of(request)
+    batch = await state.batches.submit(
+        visitor.owner, filename, request.stream(), day_of(request)[0].isoformat(), language(request), period=period[:40]
+    )
+    return JSONResponse({"location": f"/batch/{batch.id}"}, 202)
+
+
+@router.get("/batch/{identity}/state")
+async def progress(request: Request, visitor: Officer, identity: str) -> JSONResponse:
+    batch = state_of(request).batches.get(visitor.owner, identity)
+    words = STAGES[batch.stage if batch.state != "failed" else "failed"].get(language(request))
+    return JSONResponse(batch_state(batch) | {"words": words})
+
+
+@router.get("/batch/{identity}", response_class=HTMLResponse)
+def show(
+    request: Request,
+    visitor: Officer,
+    identity: str,
+    q: str = "",
+    status: str = "",
+    table: int = 0,
+    page: int = 1,
+    view: Literal["results", "problems", "columns"] = "results",
+) -> HTMLResponse:
+    choose_language(request)
+    state, lang = state_of(request), language(request)
+    batch = state.batches.get(visitor.owner, identity)
+    shared: dict[str, Any] = {"batch": batch, "stages": STAGES, "view": view}
+    if batch.state != "done":
+        return render(request, "batch_wait.html", visitor, **shared)
+    summary = batch.summary()
+    page = max(1, min(page, 100_000))
+    rows = grid.read_rows(batch.results / "rows.db", table, q[:200], status[:100], (page - 1) * PAGE, PAGE)
+    return render(
+        request,
+        "batch_show.html",
+        visitor,
+        **shared,
+        summary=summary,
+        rows=rows,
+        q=q,
+        status=status,
+        table=table,
+        page=page,
+        pages=max(1, -(-rows.matching // PAGE)) if rows is not None else 1,
+        skipped_words=SKIPPED_WORDS,
+        columns=_columns(state.library.pack, summary, batch, lang),
+        records=_records(state.library.pack, lang),
+        files=[name for name in grid.FILES if (batch.results / name).is_file()],
+        problems=_problems(batch) if view == "problems" else [],
+        excerpts=_excerpts(batch) if view == "problems" else [],
+    )
+
+
+def _problems(batch: Batch) -> list[dict[str, Any]]:
+    return grid.read_problems(batch.results / "problems.json")[:500]
+
+
+def _excerpts(batch: Batch) -> list[dict[str, Any]]:
+    """The faulty rows of a workbook, sheet by sheet, with the letters of their columns."""
+    from facts.columns import column_letter
+
+    path = batch.results / "excerpts.json"
+    if not path.is_file():
+        return []
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        sheet = found.setdefault(row["sheet"], {"sheet": row["sheet"], "rows": [], "width": 0})
+        sheet["rows"].append(row)
+        sheet["width"] = max([sheet["width"], len(row["cells"]), *(int(column) + 1 for column in row["faults"])])
+    for sheet in found.values():
+        sheet["width"] = min(sheet["width"], 40)
+        sheet["letters"] = [column_letter(number) for number in range(sheet["width"])]
+    return list(found.values())
+
+
+def _columns(pack: Pack, summary: dict[str, Any], batch: Batch, lang: Lang) -> list[dict[str, Any]]:
+    """Each table's columns with what they were taken for and what else they may be."""
+    found = []
+    for table in summary["tables"]:
+        fields = _fields(pack, table)
+        taken = {column["field"] for column in table["columns"]}
+        title = f"{table['dossier']}.{table['record']}" if table["dossier"] else table["provision"] or ""
+        label = ""
+        if table["dossier"]:
+            label = pack.dossiers[table["dossier"]].records[table["record"]].label.get(lang)
+        elif table["provision"]:
+            label = pack.provision(table["provision"]).label.get(lang)
+        found.append(
+            {
+                **table,
+                "title": title,
+                "label": label,
+                "may_map": bool(table["dossier"]) and not summary.get("large"),
+                "choices": [(name, field.label.get(lang)) for name, field in fields.items()],
+                "missing": [
+                    field.label.get(lang) for name, field in fields.items() if name not in taken and field.required
+                ],
+                "by_hand": batch.mapping.get(title, {}),
+            }
+        )
+    return found
+
+
+def _fields(pack: Pack, table: dict[str, Any]) -> dict[str, Field]:
+    if table["dossier"]:
+        return dict(pack.dossiers[table["dossier"]].records[table["record"]].fields)
+    return dict(pack.provision(table["provision"]).facts) if table["provision"] else {}
+
+
+def _records(pack: Pack, lang: Lang) -> list[tuple[str, str]]:
+    return [
+        (f"{dossier.id}.{record.name}", f"{dossier.label.get(lang)} / {record.label.get(lang)}")
+        for dossier in pack.dossiers.values()
+        for record in dossier.records.values()
+    ]
+
+
+@router.post("/batch/{identity}/mapping")
+async def remap(request: Request, visitor: Officer, identity: str) -> Response:
+    """The columns as corrected on the page: `map:RECORD:HEADING` is a field, or empty to leave it out."""
+    form = await request.form(max_fields=2_000)
+    batches = state_of(request).batches
+    mapping = {title: dict(pairs) for title, pairs in batches.get(visitor.owner, identity).mapping.items()}
+    for name, value in form.multi_items():
+        if name.startswith(MAPPED) and isinstance(value, str):
+            title, _, heading = name.removeprefix(MAPPED).partition(":")
+            was = form.get(f"was:{title}:{heading}")
+            if heading and value != was:
+                mapping.setdefault(title, {})[heading] = value
+    record, day = form.get("record"), form.get("day")
+    batches.remap(
+        visitor.owner, identity, mapping, record if isinstance(record, str) else "", day if isinstance(day, str) else ""
+    )
+    return RedirectResponse(f"/batch/{identity}", 303)
+
+
+@router.post("/batch/{identity}/delete")
+async def delete(request: Request, visitor: Officer, identity: str) -> Response:
+    state_of(request).batches.delete(visitor.owner, identity)
+    return RedirectResponse("/batch", 303)
+
+
+@router.get("/batch/{identity}/files/{name}")
+async def download(request: Request, visitor: Officer, identity: str, name: str) -> FileResponse:
+    batch = state_of(request).batches.finished(visitor.owner, identity)
+    path = batch.results / name
+    if name not in grid.FILES or not path.is_file():
+        raise ApiProblem("not-found")
+    return FileResponse(path, media_type=grid.FILES[name], filename=grid.download_name(batch.filename, name))

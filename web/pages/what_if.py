@@ -1,0 +1,326 @@
+"""What if: one fact moved, the others kept; where the outcome turns, and how much is left to the next tier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from engine.errors import Lang
+from engine.kinds import LABELS
+from engine.model import Field, Provision, ProvisionKind, Text
+from engine.trace import OUTPUT_LABELS
+from engine.types import MONEY, RATIO, Kind
+from engine.values import Value, decimal_text, money_text, percent_text
+from web.auth import Visitor
+from web.context import language, needs, state_of
+from web.forms import reads, written
+from web.pages.base import choose_language, fragment, render
+from web.pages.calculate import Filled, _controls, _result, fill
+from web.plots import Axis, tiers_plot
+from web.tiers import MOVABLE, Tier, Tiers, explore, number_of, value_of
+from web.views import short_result
+from web.words import day_text, tone
+
+router = APIRouter()
+Viewer = Annotated[Visitor, Depends(needs("viewer"))]
+
+
+def movable(provision: Provision) -> list[Field]:
+    """The facts that can be moved along a line and that the outcome depends on."""
+    if provision.kind in (ProvisionKind.PARAMETER, ProvisionKind.TARGET):
+        return []
+    return [field for name, field in provision.facts.items() if field.type.kind in MOVABLE and reads(provision, name)]
+
+
+@router.get("/what-if", response_class=HTMLResponse)
+async def choose(request: Request, visitor: Viewer, q: str = "", plan: str = "") -> HTMLResponse:
+    choose_language(request)
+    library = state_of(request).library
+    found = [provision for provision in library.find(q[:200], plan) if movable(provision)]
+    return render(
+        request,
+        "what_if_home.html",
+        visitor,
+        q=q,
+        plan=plan,
+        plans=library.plans,
+        groups=list(library.by_plan(found)),
+        count=len(found),
+    )
+
+
+@router.get("/what-if/{identity}", response_class=HTMLResponse)
+async def what_if(request: Request, visitor: Viewer, identity: str) -> HTMLResponse:
+    choose_language(request)
+    filled = fill(request, identity)
+    return render(
+        request,
+        "what_if.html",
+        visitor,
+        filled=filled,
+        provision=filled.provision,
+        controls=_controls(request, filled),
+        movable=movable(filled.provision),
+        **_explored(request, filled),
+    )
+
+
+@router.get("/what-if/{identity}/result")
+async def result(request: Request, visitor: Viewer, identity: str) -> JSONResponse:
+    filled = fill(request, identity)
+    explored = _explored(request, filled)
+    html = fragment(request, "_what_if.html", visitor, **explored)
+    fields = {
+        control.name: {"echo": control.echo, "error": control.error, "asked": control.asked}
+        for control in _controls(request, filled)
+    }
+    return JSONResponse({"html": html, "fields": fields, "slider": explored["slider"]})
+
+
+@dataclass(frozen=True, slots=True)
+class TierRow:
+    """One tier in words."""
+
+    span: str
+    result: str
+    tone: str
+    is_here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What it takes to come to a neighbouring tier, and what that brings."""
+
+    sentence: str
+    value: str
+    upward: bool
+
+
+def _explored(request: Request, filled: Filled) -> dict[str, Any]:
+    lang, provision = language(request), filled.provision
+    names = [field.name for field in movable(provision)]
+    name = request.query_params.get("fact", "")
+    if name not in names:
+        name = best_fact(provision, filled.values, filled.day) or (names[0] if names else "")
+    shared: dict[str, Any] = {
+        **_result(request, filled),
+        "fact": name,
+        "plot": "",
+        "rows": [],
+        "moves": [],
+        "slider": None,
+        "complete": True,
+        "fact_label": "",
+    }
+    if not name:
+        return shared
+    tiers = explore(provision, filled.values, name, filled.day)
+    field = provision.facts[name]
+    here = filled.values.get(name)
+    x = number_of(here) if here is not None and not isinstance(here, (str, bool)) else None
+    return shared | {
+        "fact_label": field.label.get(lang),
+        "complete": tiers.complete,
+        "plot": _draw(tiers, x, provision, lang),
+        "rows": [
+            TierRow(
+                span_text(tier, field, lang),
+                tier_text(tier, tiers, provision, lang),
+                tone(tier.outcome.status),
+                place == tiers.here,
+            )
+            for place, tier in enumerate(tiers.tiers)
+        ],
+        "moves": moves(tiers, x, provision, lang),
+        "slider": _slider(tiers, x, field),
+    }
+
+
+def best_fact(provision: Provision, values: Mapping[str, Value | None], day: date) -> str:
+    """The fact along which the outcome has most tiers; of equals the one whose bounds are the roundest numbers.
+
+    A rule's own fact has bounds as the text states them (85% of the task), its divisor has not.
+    """
+    best, most = "", (1, 0)
+    for field in movable(provision):
+        tiers = explore(provision, values, field.name, day).tiers
+        decided = {
+            (tier.outcome.status, tier.line)
+            for tier in tiers
+            if tier.outcome.status not in ("undetermined", "not_applicable")
+        }
+        digits = sum(len(str(tier.low).rstrip("0")) for tier in tiers)
+        if len(decided) > 1 and (len(decided), -digits) > most:
+            best, most = field.name, (len(decided), -digits)
+    return best
+
+
+def fact_plot(
+    provision: Provision, values: Mapping[str, Value | None], name: str, day: date, lang: Lang
+) -> tuple[str, str] | None:
+    """The fact and its plot, where the figure turns along it."""
+    name = name or best_fact(provision, values, day)
+    if not name:
+        return None
+    here = values.get(name)
+    x = number_of(here) if here is not None and not isinstance(here, (str, bool)) else None
+    text = _draw(explore(provision, values, name, day), x, provision, lang)
+    return (name, text) if text else None
+
+
+def _draw(tiers: Tiers, x: Fraction | None, provision: Provision, lang: Lang) -> str:
+    if sum(tier.line is not None for tier in tiers.tiers) < 2 or tiers.fact.type.kind is Kind.DATE:
+        return ""
+    name = figure_name(tiers)
+    label = OUTPUT_LABELS.get(name, Text(name, name)).get(lang)
+    unit = {"rate": "%"}.get(name, "元" if lang == "zh" else "yuan")
+    figure = Axis(f"{label}（{unit}）" if lang == "zh" else f"{label} ({unit})", RATIO if name == "rate" else MONEY)
+    title = f"{provision.label.get(lang)}：{label} / {tiers.fact.label.get(lang)}"
+    return tiers_plot(tiers, x, Axis(tiers.fact.label.get(lang), tiers.fact.type), figure, lang, title)
+
+
+def figure_name(tiers: Tiers) -> str:
+    """Which figure a tier's line is: the amount, the highest amount or the rate."""
+    return next(
+        (name for tier in tiers.tiers for name in ("amount", "amount_max", "rate") if name in tier.outcome.values),
+        "amount",
+    )
+
+
+def amount_text(number: Fraction, field: Field, lang: Lang) -> str:
+    """A value or a difference of the fact, for people."""
+    match field.type.kind:
+        case Kind.MONEY:
+            return money_text(number) + ("元" if lang == "zh" else " yuan")
+        case Kind.RATIO:
+            return percent_text(number) + "%"
+        case Kind.DATE:
+            day = value_of(number, field)
+            assert isinstance(day, date)
+            return day_text(day, lang)
+    return decimal_text(number) + (field.unit or "")
+
+
+def _difference(number: Fraction, field: Field, lang: Lang) -> str:
+    if field.type.kind is Kind.DATE:
+        return f"{int(number)} 天" if lang == "zh" else f"{int(number)} days"
+    if field.type.kind is Kind.RATIO:
+        points = percent_text(number)
+        return f"{points} 个百分点" if lang == "zh" else f"{points} percentage points"
+    return amount_text(number, field, lang)
+
+
+def span_text(tier: Tier, field: Field, lang: Lang) -> str:
+    """The tier's stretch: 850万元（含）起 至 900万元（不含）."""
+    zh = lang == "zh"
+    low = None if tier.low is None or (tier.low == 0 and tier.low_in) else amount_text(tier.low, field, lang)
+    high = None if tier.high is None or tier.high == field.maximum else amount_text(tier.high, field, lang)
+    if low is not None and tier.low == tier.high:
+        return f"恰为 {low}" if zh else f"exactly {low}"
+    if low is None and high is None:
+        return "任何值" if zh else "any value"
+    if zh:
+        ends = {True: "（含）", False: "（不含）"}
+        if low is None:
+            return f"至 {high}（含）" if tier.high_in else f"不到 {high}"
+        start = f"{low}{ends[tier.low_in]}起"
+        return start if high is None else f"{start} 至 {high}{ends[tier.high_in]}"
+    start = f"{'from' if tier.low_in else 'above'} {low}" if low is not None else ""
+    end = f"{'up to' if tier.high_in else 'below'} {high}" if high is not None else ""
+    return ", ".join(part for part in (start, end) if part)
+
+
+def tier_text(tier: Tier, tiers: Tiers, provision: Provision, lang: Lang) -> str:
+    """What a tier brings; where the figure moves along it, from what to what."""
+    if tier.line is None or tier.line[0] == 0:
+        return short_result(tier.outcome, provision, lang)
+    zh = lang == "zh"
+    ends = [
+        None if edge is None or edge == tiers.fact.maximum else figure
+        for edge, figure in (
+            (tier.low, tier.figure(tier.low or Fraction(0))),
+            (tier.high, tier.figure(tier.high or Fraction(0))),
+        )
+    ]
+    name = figure_name(tiers)
+    texts = [None if end is None else percent_text(end) + "%" if name == "rate" else money_text(end) for end in ends]
+    label = OUTPUT_LABELS.get(name, Text(name, name)).get(lang)
+    status = LABELS[tier.outcome.status].get(lang)
+    low, high = (text or "…" for text in texts)
+    return f"{status}，{label} {low} — {high}" if zh else f"{status}, {label} {low} — {high}"
+
+
+def moves(tiers: Tiers, x: Fraction | None, provision: Provision, lang: Lang) -> list[Move]:
+    """For the tiers above and below the present one: by how much, to what, and with what result."""
+    if x is None or tiers.here is None:
+        return []
+    zh, field = lang == "zh", tiers.fact
+    name = figure_name(tiers)
+    found: list[Move] = []
+    for place, upward in ((tiers.here + 1, True), (tiers.here - 1, False)):
+        if not 0 <= place < len(tiers.tiers):
+            continue
+        entry = tiers.entry(place, upward)
+        if entry is None:
+            continue
+        target, inside = entry
+        more = abs(target - x)
+        tier = tiers.tiers[place]
+        reached = tiers.assess(target) if inside else None
+        brings = short_result(reached or tier.outcome, provision, lang)
+        by, to = _difference(more, field, lang), amount_text(target, field, lang)
+        label = field.label.get(lang)
+        is_day = field.type.kind is Kind.DATE
+        if zh:
+            verb = ("晚" if upward else "早") if is_day else ("再增加" if upward else "减少")
+            edge = "达到" if inside else ("超过" if upward else "低于")
+            text = f"“{label}”{verb} {by}，{edge} {to}：{brings}"
+        else:
+            verb = ("later by" if upward else "earlier by") if is_day else ("more by" if upward else "less by")
+            edge = "to" if inside else ("past" if upward else "below")
+            text = f"{label} {verb} {by}, {edge} {to}: {brings}"
+        now, then = tiers.tiers[tiers.here].figure(x), tier.figure(target)
+        if now is not None and then is not None and now != then and name != "rate" and tier.line is not None:
+            change = money_text(abs(then - now))
+            text += (
+                f"（{'多' if then > now else '少'} {change}元）"
+                if zh
+                else f" ({change} yuan {'more' if then > now else 'less'})"
+            )
+        typed = written(field, value_of(target, field)) if inside else ""
+        found.append(Move(text + ("。" if zh else "."), typed, upward))
+    return found
+
+
+def _slider(tiers: Tiers, x: Fraction | None, field: Field) -> dict[str, Any] | None:
+    """Where a slider may go, in the unit one types: 200 steps over the tiers that can be drawn."""
+    from web.plots import _span
+
+    drawn = list(tiers.tiers)
+    if not drawn or field.type.kind is Kind.DATE:
+        return None
+    low, high = _span(drawn, x)
+    low = max(low, Fraction(0)) if field.minimum is not None else low
+    scale = {Kind.MONEY: Fraction(1, 100), Kind.RATIO: Fraction(100)}.get(field.type.kind, Fraction(1))
+    width = (high - low) * scale
+    step = Fraction(1)
+    while width / step > 400:
+        step *= 10
+    while width / step < 40 and not field.type.integer:
+        step /= 10
+    start, end = (low * scale) // step * step, -(-(high * scale) // step) * step
+    places = {Kind.MONEY: "元", Kind.RATIO: "%"}.get(field.type.kind, "")
+    value = "" if x is None else decimal_text(x * scale)
+    return {
+        "min": decimal_text(start),
+        "max": decimal_text(end),
+        "step": decimal_text(step),
+        "unit": places,
+        "value": value,
+    }

@@ -1,0 +1,204 @@
+// The pages' one script: live results, rows added, files sent, progress, printing. Every page but the
+// upload works without it.
+"use strict";
+
+const csrf = document.querySelector("meta[name=csrf]").content;
+const get = (url) => fetch(url, { headers: { Accept: "application/json" } });
+
+// A form whose result follows what is typed
+
+const live = document.querySelector("form[data-live]");
+const result = document.getElementById("result");
+let timer = 0;
+let latest = 0;
+
+function typed(form) {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value !== "") pairs.append(name, value);
+  return pairs;
+}
+
+async function refresh() {
+  const number = ++latest;
+  const query = typed(live);
+  history.replaceState(null, "", query.size ? "?" + query : location.pathname);
+  const answer = await get(live.dataset.live + "?" + query).catch(() => null);
+  if (!answer || !answer.ok || number !== latest) return;
+  const told = await answer.json();
+  result.innerHTML = told.html;
+  for (const field of live.querySelectorAll("[data-field]")) note(field, told.fields[field.dataset.field]);
+  if ("slider" in told) moveSlider(told.slider);
+}
+
+function note(field, told) {
+  if (!told) return;
+  field.classList.toggle("wrong", told.error !== "");
+  field.classList.toggle("unasked", !told.asked);
+  field.querySelector("[data-note]").textContent = told.error || (told.echo ? "= " + told.echo : "");
+  const input = field.querySelector("input, select");
+  if (told.error) input.setAttribute("aria-invalid", "true");
+  else input.removeAttribute("aria-invalid");
+}
+
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, 180);
+}
+
+if (live) {
+  live.addEventListener("input", (event) => {
+    if (event.target.matches("[data-slider]")) slide(event.target);
+    soon();
+  });
+  live.addEventListener("submit", (event) => {
+    event.preventDefault();
+    refresh().then(() => result.scrollIntoView({ block: "nearest" }));
+  });
+}
+
+// Rows of related records
+
+function number(record) {
+  record.querySelectorAll("[data-number]").forEach((place, at) => (place.textContent = at + 1));
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button, a");
+  if (!button) return;
+  if (button.matches("[data-add]")) {
+    const record = button.closest("[data-record]");
+    const blank = document.querySelector(`template[data-blank="${button.dataset.add}"]`);
+    const holder = document.createElement("div");
+    holder.innerHTML = blank.innerHTML.replaceAll("__n__", record.dataset.next);
+    record.dataset.next = Number(record.dataset.next) + 1;
+    const row = holder.firstElementChild;
+    record.querySelector("[data-rows]").append(row);
+    number(record);
+    row.querySelector("select, input:not([type=hidden])").focus();
+    soon();
+  } else if (button.matches("[data-remove]")) {
+    const record = button.closest("[data-record]");
+    button.closest("[data-row]").remove();
+    number(record);
+    record.querySelector("[data-add]").focus();
+    soon();
+  } else if (button.matches("[data-print]")) {
+    document.querySelectorAll("details").forEach((part) => (part.open = true));
+    window.print();
+  } else if (button.matches("[data-copy-link]")) {
+    copy(location.href).then(() => (button.textContent = button.dataset.done));
+  } else if (button.matches("[data-focus]")) {
+    const input = document.querySelector(`[name="${button.dataset.focus}"]`);
+    if (input) {
+      event.preventDefault();
+      input.focus();
+    }
+  } else if (button.matches("[data-set]")) {
+    live.elements[button.dataset.set].value = button.dataset.value;
+    refresh();
+  }
+});
+
+async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea"); // a server reached without https has no clipboard
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}
+
+document.querySelectorAll("[data-submit]").forEach((input) => input.addEventListener("change", () => input.form.submit()));
+
+// The slider of a moved fact
+
+function slide(slider) {
+  live.elements[live.elements.fact.value].value = slider.value + slider.dataset.unit;
+}
+
+function moveSlider(told) {
+  const slider = live.querySelector("[data-slider]");
+  live.querySelector("[data-slider-field]").hidden = !told;
+  const chosen = live.elements.fact.selectedOptions[0];
+  live.querySelector("[data-slider-label]").textContent = chosen ? chosen.textContent : "";
+  if (!told || document.activeElement === slider) return;
+  Object.assign(slider, { min: told.min, max: told.max, step: told.step });
+  slider.value = told.value || told.min;
+  slider.dataset.unit = told.unit;
+}
+
+// Sending a file
+
+const drop = document.querySelector("form[data-upload]");
+if (drop) {
+  const picker = drop.querySelector("input[type=file]");
+  const bar = drop.querySelector("progress");
+  const message = drop.querySelector("[data-message]");
+  const say = (text) => {
+    message.textContent = text;
+    message.hidden = text === "";
+    bar.hidden = text !== "";
+  };
+  const send = () => {
+    const file = picker.files[0];
+    if (!file) return picker.click();
+    say("");
+    if (file.size > Number(drop.dataset.limit)) return say(drop.dataset.tooLarge);
+    const request = new XMLHttpRequest();
+    request.open("POST", drop.dataset.upload + "?" + new URLSearchParams({
+      filename: file.name, day: drop.elements.day.value, period: drop.elements.period ? drop.elements.period.value : "",
+    }));
+    request.setRequestHeader("X-CSRF-Token", csrf);
+    request.setRequestHeader("Accept", "application/json");
+    request.setRequestHeader("Content-Type", "application/octet-stream");
+    request.upload.onprogress = (event) => (bar.value = event.loaded / event.total);
+    request.onerror = () => say(drop.dataset.broken);
+    request.onload = () => {
+      let told = {};
+      try {
+        told = JSON.parse(request.responseText);
+      } catch {
+        return say(drop.dataset.broken);
+      }
+      if (request.status === 202) location.href = told.location;
+      else say(told.detail || told.title || drop.dataset.broken);
+    };
+    request.send(file);
+  };
+  drop.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send();
+  });
+  picker.addEventListener("change", () => picker.files.length && send());
+  for (const name of ["dragover", "dragenter"])
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    picker.files = event.dataTransfer.files;
+    if (picker.files.length) send();
+  });
+}
+
+// Following a batch
+
+const waiting = document.querySelector("[data-progress]");
+if (waiting) {
+  const bar = waiting.querySelector("progress");
+  const follow = async () => {
+    const answer = await get(waiting.dataset.progress).catch(() => null);
+    if (answer && answer.ok) {
+      const told = await answer.json();
+      if (told.state === "done" || told.state === "failed") return location.reload();
+      waiting.querySelector("[data-words]").textContent = told.words + "……" + (told.total ? ` ${told.done} / ${told.total}` : "");
+      if (told.total) bar.value = told.done / told.total;
+    }
+    setTimeout(follow, 400);
+  };
+  follow();
+}
