@@ -57,8 +57,9 @@ from engine.normal import (
 from engine.types import BOOLEAN, Kind, Type
 from engine.values import Value
 
-CALENDAR = frozenset(("workdays_after", "workdays_between", "next_workday", "workdays_until"))
-"""Functions that are undefined beyond the published holiday notices.
+PARTIAL = frozenset((
+    "workdays_after", "workdays_between", "next_workday", "workdays_until", "months_after", "date_of"))  # fmt: skip
+"""Functions without a value for some arguments: beyond the published holiday notices, a month 13, the year 10000.
 
 `workdays_until(day)`, the number of working days up to a day since the calendar begins, is what
 engines look up for `workdays_between`; a rule cannot call it.
@@ -89,7 +90,7 @@ class ColumnPlan:
 
     `status` is null where the outcome is undetermined; `missing` tells for each fact when it is among
     those that would decide it (meant for undetermined rows only); None leaves that to the reference.
-    `error`: the row cannot be evaluated because it reaches beyond the published calendar. `bits` is 64
+    `error`: the row cannot be evaluated because it reaches beyond the published calendar or a date that is none. `bits` is 64
     where every whole number on the way is proved to fit, else 128. `facts` are the columns that may be
     read, in the provision's order.
     """
@@ -238,7 +239,7 @@ def _decided(status: Term, outputs: Sequence[PlanOutput]) -> Condition:
     open_parts: list[Condition] = [negate(known(status))]
     for output in outputs:
         if output.required and output.statuses is not None:
-            unknown = negate(known(output.value))
+            unknown = negate(all_of((known(output.value), known(output.denominator))))
             if unknown != Truth(False):
                 open_parts.append(all_of((_is_one_of(status, output.statuses), unknown)))
     return negate(any_of(tuple(open_parts)))
@@ -262,7 +263,7 @@ def _output_columns(status: Term, outputs: Sequence[PlanOutput], decided: Condit
             own = _as_term(output)
             applies: Condition = Truth(True) if output.statuses is None else all_of(
                 (decided, _is_one_of(status, output.statuses)))
-            here = all_of((applies, known(own)))
+            here = all_of((applies, known(own), known(output.denominator)))
             if common is not None:
                 assert isinstance(output.denominator, Const)
                 if output.denominator.value != common:
@@ -441,7 +442,7 @@ class _Relevance:
 
     def _has_calendar(self, expr: Expr) -> bool:
         for node in walk(expr):
-            if isinstance(node, Call) and node.function in CALENDAR:
+            if isinstance(node, Call) and node.function in PARTIAL:
                 return True
             if isinstance(node, Name) and node.role == "let":
                 if node.name not in self._calls:
@@ -460,12 +461,17 @@ class _Relevance:
         match expr:
             case Name(name):
                 return self.fails(self.lets[name])
+            case Logic(_, operands):
+                # What settles the whole does so even where another side cannot be worked out.
+                return _both(_is_open(expr), _any([self.fails(part) for part in operands]))
+            case IfElse(condition, then, other) if then == other:
+                return self.fails(then)
             case IfElse(condition, then, other):
                 return _any([
                     self.fails(condition),
                     _both(self._not_false(condition), self.fails(then)),
                     _both(self._not_true(condition), self.fails(other))])
-            case Call(function, arguments) if function in CALENDAR:
+            case Call(function, arguments) if function in PARTIAL:
                 # Columnar engines give null for a date they cannot look up.
                 beyond = _both(*(_is_known(part) for part in arguments), _is_open(expr))
                 return _any([*(self.fails(part) for part in arguments), beyond])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engine.errors import EvaluationError
-from engine.evaluate.columnar import CALENDAR, calendar_tables
+from engine.evaluate.columnar import PARTIAL, calendar_tables
 from engine.evaluate.integers import term_value
 from engine.model import Field
 from engine.normal import (
@@ -115,7 +115,7 @@ class Graph:
         """A calendar function of constants, worked out here; null beyond the calendar's end."""
         try:
             value = term_value(call, {})
-        except EvaluationError:
+        except (EvaluationError, ValueError, OverflowError):
             return self.vertex("null")
         return self.vertex("const", value)
 
@@ -209,8 +209,8 @@ class Graph:
                 return vertex.value is not None
             case "column" | "flag":
                 return vertex.value in self.without_nulls
-            case "call" if vertex.value in CALENDAR:
-                return False  # null beyond the calendar's end
+            case "call" if vertex.value in PARTIAL:
+                return False  # null where the function has no value
             case "known":
                 return True
         return all(self.never_null(part) for part in vertex.parts)
@@ -242,7 +242,7 @@ class Graph:
         if self.never_null(number):
             return frozenset()
         vertex = self[number]
-        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and vertex.value not in CALENDAR):
+        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and vertex.value not in PARTIAL):
             return frozenset().union(*(self.causes(part) for part in vertex.parts))
         return frozenset((number,))
 

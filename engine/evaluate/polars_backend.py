@@ -259,7 +259,8 @@ class _Writer:
                 return self.months_after(*arguments)
             case "date_of":
                 year, month, day = (self.named(part) for part in vertex.parts)
-                return self.day_in_month(year * 12 + month - 1, day)
+                is_month = month.is_between(1, 12) & (day >= 1)
+                return self.day_in_month(pl.when(is_month).then(year * 12 + month - 1), day)
         raise AssertionError(f"no such function: {vertex.value}")
 
     def day(self, number: int) -> pl.Expr:
@@ -280,9 +281,10 @@ class _Writer:
         wanted = self.graph[vertex.parts[1]]
         if wanted.kind == "const":
             return self.looked_up(calendar.after(int(wanted.value or 0)), day)
-        place = (self.looked_up(calendar.passed, day) + count).clip(0, calendar.working.len() - 1)
-        here = pl.when(self.looked_up(calendar.passed, day).is_not_null()).then(day)
-        return pl.when(count == 0).then(here).otherwise(_pick(calendar.working, place))
+        passed = self.looked_up(calendar.passed, day)
+        place = (passed + count).clip(0, calendar.working.len() - 1)
+        return pl.when((count == 0) & passed.is_not_null()).then(day).when(count > 0).then(
+            _pick(calendar.working, place))
 
     def months_after(self, day: pl.Expr, months: pl.Expr) -> pl.Expr:
         start = _date(day)
@@ -291,6 +293,7 @@ class _Writer:
 
     def day_in_month(self, total: pl.Expr, day: pl.Expr) -> pl.Expr:
         """The day number of a day, or of the month's last where it has none such; months counted from year 0."""
+        total = pl.when(total.is_between(12, 119_999)).then(total)  # the years 1 to 9999
         first = pl.date(total // 12, total % 12 + 1, 1)
         last = first.dt.month_end()
         return pl.when(day.is_not_null()).then(
@@ -324,7 +327,7 @@ class _Series:
             days = range(self.first, self.first + len(self.tables.passed))
             places = [passed + count - 1 for passed in self.tables.passed]
             self._after[count] = _padded(list(days) if count == 0 else [
-                working[place] if place < len(working) else None for place in places])
+                working[place] if count > 0 and place < len(working) else None for place in places])
         return self._after[count]
 
 

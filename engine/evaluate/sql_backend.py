@@ -255,7 +255,9 @@ class _Writer:
                 year, month, day = (_closed(part) for part in arguments)
                 total = exp.Sub(this=exp.Add(this=exp.Mul(this=year, expression=_number(12)), expression=month),
                                 expression=_number(1))
-                return self.day_in_month(total, day)
+                is_month = exp.And(this=exp.Between(this=month.copy(), low=_number(1), high=_number(12)),
+                                   expression=exp.GTE(this=day.copy(), expression=_number(1)))
+                return self.day_in_month(_case((is_month, total)), day)
         raise AssertionError(f"no such function: {vertex.value}")
 
     def place(self, day: exp.Expr) -> exp.Expr:
@@ -282,7 +284,8 @@ class _Writer:
         calendar = _calendar()
         place = exp.Add(this=self.passed(day), expression=_closed(count))
         inside = exp.Between(this=exp.Paren(this=place), low=_number(1), high=_number(len(calendar.working)))
-        found = self.entry("working", _case((inside, place.copy())))
+        positive = exp.GT(this=_closed(count.copy()), expression=_number(0))
+        found = self.entry("working", _case((exp.And(this=positive, expression=exp.Paren(this=inside)), place.copy())))
         same_day = exp.EQ(this=_closed(count.copy()), expression=_number(0))
         known = exp.Not(this=exp.Paren(this=_is_null(self.place(day.copy()))))
         none = _case((known, day.copy()))
@@ -320,6 +323,8 @@ class _Writer:
     def day_in_month(self, total: exp.Expr, day: exp.Expr) -> exp.Expr:
         """The day number of a day, or of the month's last where it has none such; months counted from year 0."""
         small = exp.DataType.build("int")
+        years = exp.Between(this=_closed(total), low=_number(12), high=_number(119_999))  # 1 to 9999
+        total = _case((years, total.copy()))
         year = self.quotient(exp.Paren(this=total), _number(12))
         month = exp.Add(this=exp.Mod(this=exp.Paren(this=total.copy()), expression=_number(12)), expression=_number(1))
         first = exp.Anonymous(this="make_date", expressions=[
