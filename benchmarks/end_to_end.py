@@ -1,7 +1,8 @@
 """From file to file: `hegui batch` beside the same result written by hand, each in a process of its own.
 
 `python -m benchmarks.end_to_end PEER WORKLOAD ROWS FOLDER` prints one line of JSON; PEER is `hegui`,
-`polars`, or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone).
+`polars`, or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone); `input` and
+`input-xlsx` only write what the others read, so that its memory is not counted with theirs.
 """
 
 from __future__ import annotations
@@ -168,6 +169,9 @@ def main() -> None:
     source = folder / (f"{name}-{rows}.xlsx" if book else f"{name}-{rows}.csv")
     if not source.exists():
         write_workbook(rows, source) if book else write_input(workload, rows, source)
+        if peer.startswith("input"):
+            print(json.dumps({"peer": peer, "workload": name, "rows": rows}))
+            return
     target = folder / f"{peer}.{'xlsx' if book else 'csv'}"
     start = time.perf_counter()
     match peer:

@@ -13,7 +13,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,35 +80,42 @@ def main() -> None:
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--results", type=Path, help="keep the measurements as JSON lines")
+    parser.add_argument("--from-results", type=Path, help="measure nothing, write the page from kept measurements")
     given = parser.parse_args()
-    sizes = [int(float(size)) for size in given.sizes.split(",")]
     found: list[dict[str, Any]] = []
 
     def note(result: dict[str, Any]) -> None:
         found.append(result)
         print(json.dumps(result), file=sys.stderr, flush=True)
 
-    for module, arguments, other in plans(sizes, given.rounds):
-        note(measure(module, arguments, given.peers_python if other else sys.executable))
-    with tempfile.TemporaryDirectory() as folder:
-        for size in given.files.split(","):
-            for name in ("budget", "growth", "deadlines"):
-                for peer in ("hegui", "polars", "hegui", "polars"):
-                    note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
-        for peer in ("floor-xlsx", "hegui-xlsx", "floor-xlsx", "hegui-xlsx"):
-            note(measure("benchmarks.end_to_end", [peer, "budget", given.book, folder]) | {"files": True})
+    if given.from_results:
+        found += [json.loads(line) for line in given.from_results.read_text(encoding="utf-8").splitlines()]
+    else:
+        for module, arguments, other in plans([int(float(size)) for size in given.sizes.split(",")], given.rounds):
+            note(measure(module, arguments, given.peers_python if other else sys.executable))
+        measure_files(given, note)
     if given.results:
         given.results.write_text("\n".join(json.dumps(one) for one in found) + "\n", encoding="utf-8")
-    text = page(
-        found,
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        SEED,
-        " ".join(sys.argv[1:]),
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    asked = f"--sizes {given.sizes} --files {given.files} --book {given.book} --rounds {given.rounds}"
+    text = page(found, machine, SEED, asked)
     if given.write:
         given.write.write_text(text, encoding="utf-8")
     else:
         print(text)
+
+
+def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], None]) -> None:
+    """From file to file, twice each, in a folder of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        for size in given.files.split(","):
+            for name in ("budget", "growth", "deadlines"):
+                measure("benchmarks.end_to_end", ["input", name, size, folder])
+                for peer in ("hegui", "polars", "hegui", "polars"):
+                    note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
+        measure("benchmarks.end_to_end", ["input-xlsx", "budget", given.book, folder])
+        for peer in ("floor-xlsx", "hegui-xlsx", "floor-xlsx", "hegui-xlsx"):
+            note(measure("benchmarks.end_to_end", [peer, "budget", given.book, folder]) | {"files": True})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from engine.checking import check_submission
 from engine.output import csv_text
 from engine.report import dossier_table
 from facts.reading import read_facts
-from web.large import FROM
+from web.worker import LARGE_FROM
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +264,7 @@ def test_a_large_file_is_assessed_by_columns_with_the_same_results(client: TestC
     lines = [f"单位{n},1000,{700 + n % 400},{40 + n % 20}%,{70 + n % 20}%,{85 + n % 15}%,{200 + n}\n" for n in range(20_000)]
     lines[3] = lines[3].replace("703", "7O3")
     data = (heading + "".join(lines)).encode()
-    assert len(data) > FROM
+    assert len(data) > LARGE_FROM
     location = client.post("/api/v1/batches", params={"filename": "big.csv", "as_of": "2019-12-31"}, content=data).headers["location"]
     assert finished(client, location)["state"] == "done"
     summary = client.get(f"{location}/summary").json()

@@ -18,9 +18,6 @@ from engine.outcome import Outcome
 from facts.batch import Batch, Options
 from web.grid import Rows, Stored, write_rows
 
-FROM = 400_000
-"""Bytes from which a file is assessed this way."""
-SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
 MAX_SUBJECTS = 5_000
 
 _HEADINGS = {
@@ -40,10 +37,6 @@ MONEY = frozenset(("amount", "amount_max", "counted"))
 FIGURES = MONEY | {"rate_percent", "row"}
 
 Tell = Callable[[str, int, int], None]
-
-
-def is_large(source: Path) -> bool:
-    return source.suffix in SUFFIXES and source.stat().st_size > FROM
 
 
 def run_large(

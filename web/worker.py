@@ -26,16 +26,17 @@ from engine.model import Case, Text
 from engine.output import csv_text, safe_text, write_xlsx
 from engine.report import Table, dossier_table, explain_dossier, flat_table
 from engine.values import yuan_text
-from facts.batch import Options
 from facts.reading import Submission, read_facts
 from web.annotate import Verdicts, write_annotated
 from web.grid import rows_of, write_rows
-from web.large import is_large, run_large
 from web.mapping import with_mapping
 from web.target_batch import read_targets
 
 MAX_PROBLEMS = 2_000
 """Problems listed one by one; the counts cover all."""
+LARGE_FROM = 400_000
+"""Bytes from which a table is assessed by columns, without the reasoning of each case."""
+LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
 MAX_EXPLAINED = 300
 """Subjects whose reasoning goes into the workbook."""
 
@@ -92,7 +93,10 @@ class Order:
 def run(pack: Pack, source: Path, out: Path, order: Order, tell: Tell) -> None:
     """One batch from the file to its results. Errors: `HeguiError` where nothing of the file can be used."""
     tell("reading", 0, 0)
-    if is_large(source) and not order.mapping:
+    if source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM and not order.mapping:
+        from facts.batch import Options
+        from web.large import run_large
+
         options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang)
         summary, problems = run_large(pack, source, out, options, tell)
         verdicts: Verdicts = {}

@@ -90,9 +90,9 @@ class ColumnPlan:
 
     `status` is null where the outcome is undetermined; `missing` tells for each fact when it is among
     those that would decide it (meant for undetermined rows only); None leaves that to the reference.
-    `error`: the row cannot be evaluated because it reaches beyond the published calendar or a date that is none. `bits` is 64
-    where every whole number on the way is proved to fit, else 128. `facts` are the columns that may be
-    read, in the provision's order.
+    `error`: the row cannot be evaluated because it reaches beyond the published calendar, or a date that
+    is none. `bits` is 64 where every whole number on the way is proved to fit, else 128. `facts` are the
+    columns that may be read, in the provision's order.
     """
 
     provision: str
@@ -140,14 +140,27 @@ def column_plan(provision: Provision, on: date | None, absent: Mapping[str, Valu
         plan, bits = normal_form(whole, parameters, bits=127), 128
     given = _fold(plan, provision.facts, absent or {})
     own = given.outputs[: len(provision.outputs)]
-    found = {output.name: output.value for output in given.outputs[len(own): len(own) + len(flags)]}
-    decided = _decided(given.status, (*own, *given.outputs[len(own) + len(flags):]))
-    missing = {name.removeprefix(_MISSING): value for name, value in found.items()
-               if name.startswith(_MISSING) and value != Truth(False)} if told else None
+    found = {output.name: output.value for output in given.outputs[len(own) : len(own) + len(flags)]}
+    decided = _decided(given.status, (*own, *given.outputs[len(own) + len(flags) :]))
+    missing = (
+        {
+            name.removeprefix(_MISSING): value
+            for name, value in found.items()
+            if name.startswith(_MISSING) and value != Truth(False)
+        }
+        if told
+        else None
+    )
     facts = {name: field for name, field in provision.facts.items() if name not in (absent or {})}
-    return ColumnPlan(provision.id, facts, choose_term(decided, given.status, Null()),
-                      tuple(_output_columns(given.status, own, decided)),
-                      missing, found[_ERROR], bits)  # type: ignore[arg-type]  # flags are conditions
+    return ColumnPlan(
+        provision.id,
+        facts,
+        choose_term(decided, given.status, Null()),
+        tuple(_output_columns(given.status, own, decided)),
+        missing,  # type: ignore[arg-type]
+        found[_ERROR],  # type: ignore[arg-type]
+        bits,
+    )  # flags are conditions
 
 
 def _fold(plan: Plan, facts: Mapping[str, Field], absent: Mapping[str, Value | None]) -> Plan:
@@ -157,13 +170,16 @@ def _fold(plan: Plan, facts: Mapping[str, Field], absent: Mapping[str, Value | N
     def fold(node: Node) -> Node:
         return substitute(node, constants)
 
-    outputs = tuple(replace(output, value=fold(output.value), denominator=fold(output.denominator))  # type: ignore[arg-type]
-                    for output in plan.outputs)
+    outputs = tuple(
+        replace(output, value=fold(output.value), denominator=fold(output.denominator))  # type: ignore[arg-type]
+        for output in plan.outputs
+    )
     return replace(plan, status=fold(plan.status), outputs=outputs)  # type: ignore[arg-type]
 
 
 def substitute(node: Node, constants: Mapping[str, int | str | bool | None]) -> Node:
     """The node with some columns replaced by their values, None where unknown, simplified."""
+
     def again(part: Node) -> Node:
         return substitute(part, constants)
 
@@ -261,8 +277,9 @@ def _output_columns(status: Term, outputs: Sequence[PlanOutput], decided: Condit
         denominator: Term = Const(common) if common is not None else Null()
         for output in group:
             own = _as_term(output)
-            applies: Condition = Truth(True) if output.statuses is None else all_of(
-                (decided, _is_one_of(status, output.statuses)))
+            applies: Condition = (
+                Truth(True) if output.statuses is None else all_of((decided, _is_one_of(status, output.statuses)))
+            )
             here = all_of((applies, known(own), known(output.denominator)))
             if common is not None:
                 assert isinstance(output.denominator, Const)
@@ -340,8 +357,12 @@ class _Relevance:
             return 1 + sum(size_of(part) for part in children(expr))
 
         return size_of(self.provision.status) + sum(
-            size_of(expr) for expr in (*(output.expr for output in self.provision.outputs), *(
-                measure.condition for measure in self.provision.measures if measure.condition is not None)))
+            size_of(expr)
+            for expr in (
+                *(output.expr for output in self.provision.outputs),
+                *(measure.condition for measure in self.provision.measures if measure.condition is not None),
+            )
+        )
 
     def missing(self) -> dict[str, Expr]:
         found = {}
@@ -349,8 +370,9 @@ class _Relevance:
             parts = [_both(_is_open(self.provision.status), self.waits(self.provision.status, name))]
             for output in self.provision.outputs:
                 if output.required and output.statuses is not None:
-                    parts.append(_both(self.may_be(output.statuses), _is_open(output.expr),
-                                       self.waits(output.expr, name)))
+                    parts.append(
+                        _both(self.may_be(output.statuses), _is_open(output.expr), self.waits(output.expr, name))
+                    )
             for measure in self.provision.measures:
                 if measure.condition is not None:
                     parts.append(_both(self.is_one_of(WITH_MEASURES), self.waits(measure.condition, name)))
@@ -367,8 +389,11 @@ class _Relevance:
             if output.required:
                 applies = always(True) if output.statuses is None else self.may_be(output.statuses)
                 parts.append(_both(applies, self.fails(output.expr)))
-        parts += [_both(self.is_one_of(WITH_MEASURES), self.fails(measure.condition))
-                  for measure in self.provision.measures if measure.condition is not None]
+        parts += [
+            _both(self.is_one_of(WITH_MEASURES), self.fails(measure.condition))
+            for measure in self.provision.measures
+            if measure.condition is not None
+        ]
         return _any(parts)
 
     # Statuses still open
@@ -383,9 +408,12 @@ class _Relevance:
     def _reaches(self, expr: Expr, status: str) -> Expr:
         match expr:
             case IfElse(condition, then, other):
-                return _any([
-                    _both(self._not_false(condition), self._reaches(then, status)),
-                    _both(self._not_true(condition), self._reaches(other, status))])
+                return _any(
+                    [
+                        _both(self._not_false(condition), self._reaches(then, status)),
+                        _both(self._not_true(condition), self._reaches(other, status)),
+                    ]
+                )
             case Literal(value):
                 return always(value == status)
         is_it = Compare("==", expr, Literal(status, Type(Kind.ENUM, values=expr.type.values)))
@@ -430,10 +458,13 @@ class _Relevance:
                 return always(False)
             case IfElse(condition, then, other):
                 undecided = _any([self.waits(part, fact) for part in (condition, then, other)])
-                return _any([
-                    _both(_is_known(condition), condition, self.waits(then, fact)),
-                    _both(_is_known(condition), Not(condition), self.waits(other, fact)),
-                    _both(_is_open(condition), _is_open(expr), undecided)])
+                return _any(
+                    [
+                        _both(_is_known(condition), condition, self.waits(then, fact)),
+                        _both(_is_known(condition), Not(condition), self.waits(other, fact)),
+                        _both(_is_open(condition), _is_open(expr), undecided),
+                    ]
+                )
             case Logic(_, operands):
                 return _both(_is_open(expr), _any([self.waits(part, fact) for part in operands]))
         return _any([self.waits(part, fact) for part in children(expr)])
@@ -467,10 +498,13 @@ class _Relevance:
             case IfElse(condition, then, other) if then == other:
                 return self.fails(then)
             case IfElse(condition, then, other):
-                return _any([
-                    self.fails(condition),
-                    _both(self._not_false(condition), self.fails(then)),
-                    _both(self._not_true(condition), self.fails(other))])
+                return _any(
+                    [
+                        self.fails(condition),
+                        _both(self._not_false(condition), self.fails(then)),
+                        _both(self._not_true(condition), self.fails(other)),
+                    ]
+                )
             case Call(function, arguments) if function in PARTIAL:
                 # Columnar engines give null for a date they cannot look up.
                 beyond = _both(*(_is_known(part) for part in arguments), _is_open(expr))
@@ -545,4 +579,3 @@ def calendar_tables() -> CalendarTables:
             place += 1
         passed.append(place)
     return CalendarTables(first, tuple(passed), working, tuple(following))
-
