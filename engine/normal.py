@@ -501,7 +501,10 @@ class _Lowering:
                 return self.reduce(value.numerator, value.denominator)
             case "is_known":
                 found = self.lower(arguments[0])
-                return Known(found.numerator if isinstance(found, Rational) else found)
+                if isinstance(found, Rational):
+                    parts = (Known(found.numerator), Known(found.denominator))
+                    return parts[0] if isinstance(found.denominator, Const) else all_of(parts)
+                return Known(found)
         terms: list[Term] = []
         for part in arguments:
             value_of = self.lower(part)

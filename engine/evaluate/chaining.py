@@ -412,6 +412,10 @@ class ChainingAgenda:
             self.left += 1
             self.reason = str(error)
             return
+        except EvaluationError as error:  # a term beyond the calendar, on a side that the reference could do without
+            self.left += 1
+            self.reason = error.problems[0].message("zh")
+            return
         derived = inference.facts[len(facts) :]
         _hold_against(compiled, derived, agenda, outcome)
         self.chained += 1
