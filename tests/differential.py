@@ -131,39 +131,23 @@ def integers(provision: Provision, on: date | None) -> Decide:
     plan = _plan(provision, on)
 
     def value_of(output: PlanOutput, row: Mapping[str, Any]) -> Value | None:
-        try:
-            if output.kind is Kind.BOOLEAN:
-                return truth_value(output.value, row)  # type: ignore[arg-type]
-            found = term_value(output.value, row)  # type: ignore[arg-type]
-            divisor = term_value(output.denominator, row)
-        except EvaluationError:
-            if output.required:
-                raise
-            return None
+        if output.kind is Kind.BOOLEAN:
+            return truth_value(output.value, row)  # type: ignore[arg-type]
+        found, divisor = term_value(output.value, row), term_value(output.denominator, row)  # type: ignore[arg-type]
         if found is None or divisor is None:
             return None
         if isinstance(found, str):
             return found
         return day_of(found) if output.kind is Kind.DATE else shrink(Fraction(found, divisor))  # type: ignore[arg-type]
 
-    def decide(values: Values) -> Verdict:
+    def plainly(values: Values) -> Verdict:
         given = {name: values.get(name) if name in values else of.default for name, of in provision.facts.items()}
-        try:
-            row = {name: encode(value, provision.facts[name].type) for name, value in given.items()}
-        except ValueError:  # finer than its column holds: nobody but the reference takes it
-            outcome = assess(provision, values, on)
-            return Verdict(outcome.status, outcome.values)
-        try:
-            status = term_value(plan.status, row)
-        except EvaluationError:  # a date beyond the calendar: whether it matters is the reference's to say
-            outcome = assess(provision, values, on)
-            return Verdict(outcome.status, outcome.values)
+        row = {name: encode(value, provision.facts[name].type) for name, value in given.items()}
+        status = term_value(plan.status, row)
         found: dict[str, Value] = {}
         always: dict[str, Value] = {}
         for output in plan.outputs:
-            if output.statuses is not None and status is not None and status not in output.statuses:
-                continue
-            if output.statuses is not None and status is None:
+            if output.statuses is not None and (status is None or status not in output.statuses):
                 continue
             value = value_of(output, row)
             if value is None:
@@ -176,6 +160,13 @@ def integers(provision: Provision, on: date | None) -> Decide:
             if output.statuses is None:
                 always[output.name] = value
         return Verdict(UNDETERMINED, always) if status is None else Verdict(str(status), found)
+
+    def decide(values: Values) -> Verdict:
+        try:
+            return plainly(values)
+        except (ValueError, EvaluationError):  # finer than its column, beyond the calendar: the reference's to say
+            outcome = assess(provision, values, on)
+            return Verdict(outcome.status, outcome.values)
 
     return one_by_one(decide)
 
