@@ -46,16 +46,13 @@ def published_years() -> tuple[int, int]:
 @lru_cache(maxsize=1)
 def working_days() -> list[date]:
     """Every published working day in order: the position table all evaluators share."""
-    from chinese_calendar import is_workday
+    from chinese_calendar import constants
 
     first, last = published_years()
-    day, end = date(first, 1, 1), date(last, 12, 31)
-    days = []
-    while day <= end:
-        if _CORRECTIONS.get(day, False) or is_workday(day):
-            days.append(day)
-        day += timedelta(days=1)
-    return days
+    start = date(first, 1, 1).toordinal()
+    every = map(date.fromordinal, range(start, date(last, 12, 31).toordinal() + 1))
+    made_up = {*constants.workdays, *(day for day, works in _CORRECTIONS.items() if works)}
+    return [day for day in every if day in made_up or (day.weekday() < 5 and day not in constants.holidays)]
 
 
 def _require_published(day: date) -> None:

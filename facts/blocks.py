@@ -24,7 +24,7 @@ from engine.batch import ROW, SUBJECT, Program
 from engine.errors import FactError, Problem
 from engine.evaluate.polars_backend import column_type
 from engine.model import Field, Row
-from engine.normal import stored_scale
+from engine.normal import encode, stored_scale
 from engine.source import Location
 from engine.types import Kind
 from engine.values import Unreadable, Value, scale_of_unit
@@ -46,6 +46,9 @@ HEAD = 256 << 10
 SAMPLED_ROWS = 2_000
 
 MAX_TEXT_BYTES = 30_000
+MAX_SPELLINGS = 20_000
+"""Distinct texts of a column that are remembered; a column that has more is read by patterns."""
+_FEW = (Kind.DATE, Kind.BOOLEAN, Kind.ENUM)
 _UNKNOWN = ["n/a", "na", "null", "none", "unknown", "未知", "不详", "未填", "空", "待定", "-", "—", "–", "/", "\\"]
 """A text that holds none of these cannot say that it is not known."""
 _HINTS = [*"计注明人核章额数责", "电话", "填报", "total", "note", "sum", "remark"]
@@ -243,10 +246,47 @@ def delimiter_of(text: str, name: str, grid: Grid, layout: Layout) -> str:
 # Columns
 
 
+class Spellings:
+    """The distinct texts of a column and what each is stored as: columns of days and choices hold few.
+
+    Each text is read once, by the cell's own reader. Safe to use from several threads.
+    """
+
+    def __init__(self, stored_as: Callable[[str], object], of: pl.DataType) -> None:
+        self.stored_as, self.of = stored_as, of
+        self.lock = Lock()
+        self.texts: list[str] = []
+        self.known = self._table([])
+
+    def _table(self, values: list[object]) -> tuple[pl.Enum, pl.Series]:
+        return pl.Enum(self.texts), pl.Series([*values, None], dtype=self.of)
+
+    def read(self, cells: pl.Series) -> pl.Series | None:
+        """The stored values, null where a text says none; None where the texts are too many to keep."""
+        texts, values = self.known
+        codes = cells.cast(texts, strict=False)
+        if codes.null_count() != cells.null_count():
+            if not self._learn(cells.filter(codes.is_null() & cells.is_not_null()).unique().to_list()):
+                return None
+            texts, values = self.known
+            codes = cells.cast(texts, strict=False)
+        return values.gather(codes.to_physical().fill_null(values.len() - 1))
+
+    def _learn(self, fresh: Sequence[str]) -> bool:
+        with self.lock:
+            new = sorted({*fresh}.difference(self.texts))
+            if len(self.texts) + len(new) > MAX_SPELLINGS:
+                return False
+            self.texts += new
+            self.known = self._table([*self.known[1].to_list()[:-1], *map(self.stored_as, new)])
+            return True
+
+
 class ColumnReader:
     """How one column's plain cells become stored values: a Polars expression that is null for all others.
 
-    `native` is the type the CSV parser itself may read the column as, where its own checks are strict enough.
+    `native` is the type the CSV parser itself may read the column as, where its own checks are strict
+    enough. `spellings` reads columns of few distinct texts faster, until there are too many.
     """
 
     def __init__(self, column: Column, of: Field, sample: Sequence[str], places: dict[str, int]) -> None:
@@ -264,6 +304,23 @@ class ColumnReader:
 
         self.verdict = verdict
         self.expression = self._expression()
+        self.spellings = Spellings(self._stored, column_type(of)) if of.type.kind in _FEW else None
+
+    def _stored(self, cell: str) -> object:
+        """What a cell's text is stored as; None where the text does not plainly say."""
+        value = self.verdict(cell)
+        if self.of.type.kind is Kind.ENUM:
+            return self.places.get(str(value))
+        return value if value is None else encode(value, self.of.type)
+
+    def by_spelling(self, cells: pl.Series) -> pl.Series | None:
+        """The stored values of a column's texts, null where none; None where only `expression` reads the column."""
+        if self.spellings is None or cells.dtype != pl.String():
+            return None
+        found = self.spellings.read(cells)
+        if found is None:
+            self.spellings = None
+        return found
 
     def _expression(self) -> pl.Expr | None:
         match self.of.type.kind:
@@ -528,7 +585,8 @@ class BlockReader:
         for reader in self.readers.values():
             assert reader.expression is not None
             native = cells.schema[reader.name] == reader.native
-            expression = reader.expression if native else self._as_text(reader)
+            known = reader.by_spelling(cells.get_column(reader.name))
+            expression = pl.lit(known) if known is not None else reader.expression if native else self._as_text(reader)
             values.append(expression.alias(f"={reader.name}"))
             if reader.of.type.kind is Kind.TEXT:
                 odd = reader.doubtful_texts(cells.get_column(reader.name))
@@ -581,8 +639,8 @@ class BlockReader:
     def _telling(self, texts: pl.Series, heading: str) -> list[str]:
         """The texts of a column that may mark a total, a note or a repeated heading."""
         texts = texts.cast(pl.String)
-        marked = texts.filter((texts.str.contains_any(_HINTS, ascii_case_insensitive=True)
-                               | (texts.str.strip_chars() == heading)).fill_null(False))
+        repeated = texts.str.strip_chars() == heading
+        marked = texts.filter((texts.str.contains_any(_HINTS, ascii_case_insensitive=True) | repeated).fill_null(False))
         return [text for text in marked.unique().to_list() if text.strip() == heading or row_kind(text.strip())]
 
     def _rows(self, line: int, data: bytes) -> Iterator[GridRow]:

@@ -246,11 +246,11 @@ class _Writer:
         arguments = [self.day(part) for part in vertex.parts]
         match vertex.value:
             case "workdays_after":
-                return self.workdays_after(vertex, *arguments).cast(self.integer)
+                return self.workdays_after(vertex)
             case "workdays_until":
-                return self.looked_up(_calendar().passed, arguments[0]).cast(self.integer)
+                return self.looked_up(_calendar().passed, vertex.parts[0])
             case "next_workday":
-                return self.looked_up(_calendar().following, arguments[0]).cast(self.integer)
+                return self.looked_up(_calendar().following, vertex.parts[0])
             case "year_of":
                 return _date(arguments[0]).dt.year().cast(self.integer)
             case "month_of":
@@ -263,28 +263,33 @@ class _Writer:
                 return self.day_in_month(pl.when(is_month).then(year * 12 + month - 1), day)
         raise AssertionError(f"no such function: {vertex.value}")
 
+    def is_day_column(self, number: int) -> bool:
+        vertex = self.graph[number]
+        return vertex.kind == "column" and self.graph.facts[str(vertex.value)].type.kind is Kind.DATE
+
     def day(self, number: int) -> pl.Expr:
         """A day or a count as narrow as its column holds it: a lookup needs no wide numbers."""
-        vertex = self.graph[number]
-        if vertex.kind == "column" and self.graph.facts[str(vertex.value)].type.kind is Kind.DATE:
-            return pl.col(str(vertex.value))
-        return self.named(number)
+        return pl.col(str(self.graph[number].value)) if self.is_day_column(number) else self.named(number)
 
-    def looked_up(self, table: pl.Series, day: pl.Expr) -> pl.Expr:
+    def looked_up(self, table: pl.Series, number: int) -> pl.Expr:
         """A table's entry for a day; null before the first and after the last published one."""
-        # The table is padded with a null at either end, where days beyond it are sent.
-        place = (day - (_calendar().first - 1)).clip(0, table.len() - 1)
-        return _pick(table, place)
+        place = self.day(number) - _calendar().first
+        if self.is_day_column(number):  # 32 bits: a day before the table wraps round to a place far behind it
+            place = place.fill_null(-1).cast(pl.UInt32, wrap_numerical=True)
+        else:
+            place = place.cast(pl.UInt32, strict=False)
+        return pl.lit(table).gather(place, null_on_oob=True).cast(self.integer)
 
-    def workdays_after(self, vertex: Vertex, day: pl.Expr, count: pl.Expr) -> pl.Expr:
+    def workdays_after(self, vertex: Vertex) -> pl.Expr:
         calendar = _calendar()
-        wanted = self.graph[vertex.parts[1]]
-        if wanted.kind == "const":
-            return self.looked_up(calendar.after(int(wanted.value or 0)), day)
-        passed = self.looked_up(calendar.passed, day)
-        place = (passed + count).clip(0, calendar.working.len() - 1)
-        return pl.when((count == 0) & passed.is_not_null()).then(day).when(count > 0).then(
-            _pick(calendar.working, place))
+        start, wanted = vertex.parts
+        if self.graph[wanted].kind == "const":
+            return self.looked_up(calendar.after(int(self.graph[wanted].value or 0)), start)
+        passed, count = self.looked_up(calendar.passed, start), self.named(wanted)
+        place = passed + count - 1
+        following = pl.lit(calendar.working).gather(place.clip(0, calendar.working.len()), null_on_oob=True)
+        return pl.when((count == 0) & passed.is_not_null()).then(self.day(start)).when(count > 0).then(
+            following).cast(self.integer)
 
     def months_after(self, day: pl.Expr, months: pl.Expr) -> pl.Expr:
         start = _date(day)
@@ -311,13 +316,11 @@ def _pick(table: pl.Series, place: pl.Expr) -> pl.Expr:
 
 
 class _Series:
-    """The calendar's arrays as series, each with a null before its first entry and after its last."""
+    """The calendar's arrays as series."""
 
     def __init__(self, tables: CalendarTables) -> None:
         self.first, self.tables = tables.first, tables
-        self.passed = _padded(tables.passed)
-        self.working = _padded(tables.working)
-        self.following = _padded(tables.following)
+        self.passed, self.working, self.following = map(_days, (tables.passed, tables.working, tables.following))
         self._after: dict[int, pl.Series] = {}
 
     def after(self, count: int) -> pl.Series:
@@ -326,13 +329,13 @@ class _Series:
             working = self.tables.working
             days = range(self.first, self.first + len(self.tables.passed))
             places = [passed + count - 1 for passed in self.tables.passed]
-            self._after[count] = _padded(list(days) if count == 0 else [
+            self._after[count] = _days(list(days) if count == 0 else [
                 working[place] if count > 0 and place < len(working) else None for place in places])
         return self._after[count]
 
 
-def _padded(values: Sequence[int | None]) -> pl.Series:
-    return pl.Series([None, *values, None], dtype=pl.Int32)
+def _days(values: Sequence[int | None]) -> pl.Series:
+    return pl.Series(values, dtype=pl.Int64)
 
 
 @lru_cache(maxsize=1)
