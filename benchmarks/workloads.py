@@ -72,17 +72,20 @@ def _budget_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
     statuses: list[Any] = []
     rates, amounts = [], []
     for row in rows:
-        task, raised = row["task_amount"], row["raised_amount"]
-        applies = row["has_task"] and task > 0
-        if not applies or raised is None:
-            statuses.append(None if applies else 0)
+        task, raised, funds = row["task_amount"], row["raised_amount"], row["next_year_public_funds"]
+        inert = not row["has_task"] or (task is not None and task <= 0)
+        rate = None
+        if not inert and task is not None and raised is not None:
+            cuts = ((85, 10), (90, 8), (95, 5), (100, 3))
+            rate = next((cut for limit, cut in cuts if raised * 100 < limit * task), 0)
+        if rate is None or (rate and funds is None):
+            statuses.append(0 if inert else None)
             rates.append(None)
             amounts.append(None)
             continue
-        rate = next((cut for limit, cut in ((85, 10), (90, 8), (95, 5), (100, 3)) if raised * 100 < limit * task), 0)
         statuses.append(1 if rate else 2)
         rates.append(rate)
-        amounts.append((row["next_year_public_funds"] * rate + 50) // 100)
+        amounts.append((funds * rate + 50) // 100 if rate else 0)
     return {"status": statuses, "rate": rates, "amount": amounts}
 
 
@@ -141,7 +144,11 @@ def _growth_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
     statuses, amounts = [], []
     for row in rows:
         before, now = row["main_revenue_previous"], row["main_revenue_current"]
-        more = now - before
+        if row["above_scale_industrial"] and (before is None or now is None):
+            statuses.append(None)
+            amounts.append(None)
+            continue
+        more = (now or 0) - (before or 0)
         if not row["above_scale_industrial"] or now * 100 < before * 115 or more <= 500_000_000:
             statuses.append(1)
             amounts.append(0)
