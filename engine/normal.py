@@ -221,6 +221,7 @@ class _Lowering:
     ) -> None:
         self.fields, self.parameters, self.limit, self.bits = fields, parameters, 2 ** (bits - 1) - 1, bits
         self.lets: dict[str, Rational | Term | Condition] = {}
+        self.lowered: dict[int, tuple[Expr, Rational | Term | Condition]] = {}
         self.intervals: dict[Term, Interval] = {}
         self.widest = 0
         self.context: Expr = Literal(True, BOOLEAN)
@@ -262,6 +263,13 @@ class _Lowering:
     # Expressions
 
     def lower(self, expr: Expr) -> Rational | Term | Condition:
+        """The normal form of an expression; one that occurs again is lowered once."""
+        found = self.lowered.get(id(expr))
+        if found is None:
+            found = self.lowered[id(expr)] = expr, self._lower(expr)  # the expression is kept: its id stays its own
+        return found[1]
+
+    def _lower(self, expr: Expr) -> Rational | Term | Condition:
         match expr:
             case Literal(value):
                 return self.constant(value, expr.type)

@@ -236,8 +236,10 @@ class TableReader:
         return None
 
     def _repeated(self, cells: Sequence[object]) -> SkipKind | None:
-        hits = sum(1 for c in self.columns if c.index < len(cells) and cell_text(cells[c.index]) == c.heading)
-        return "heading" if hits == len(self.columns) and hits else None
+        for column in self.columns:
+            if column.index >= len(cells) or cell_text(cells[column.index]) != column.heading:
+                return None
+        return "heading" if self.columns else None
 
     # What is known of whole columns
 

@@ -13,7 +13,7 @@ undetermined rows are left to the reference evaluator itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import lru_cache
@@ -165,10 +165,13 @@ def column_plan(provision: Provision, on: date | None, absent: Mapping[str, Valu
 
 def _fold(plan: Plan, facts: Mapping[str, Field], absent: Mapping[str, Value | None]) -> Plan:
     """The plan with the facts that have no column replaced by their constants."""
+    if not absent:
+        return plan
     constants = {name: encode(value, facts[name].type) for name, value in absent.items()}
+    seen: dict[int, tuple[Node, Node]] = {}
 
     def fold(node: Node) -> Node:
-        return substitute(node, constants)
+        return substitute(node, constants, seen)
 
     outputs = tuple(
         replace(output, value=fold(output.value), denominator=fold(output.denominator))  # type: ignore[arg-type]
@@ -177,12 +180,23 @@ def _fold(plan: Plan, facts: Mapping[str, Field], absent: Mapping[str, Value | N
     return replace(plan, status=fold(plan.status), outputs=outputs)  # type: ignore[arg-type]
 
 
-def substitute(node: Node, constants: Mapping[str, int | str | bool | None]) -> Node:
-    """The node with some columns replaced by their values, None where unknown, simplified."""
+def substitute(
+    node: Node, constants: Mapping[str, int | str | bool | None], seen: dict[int, tuple[Node, Node]] | None = None
+) -> Node:
+    """The node with some columns replaced by their values, None where unknown, simplified.
 
-    def again(part: Node) -> Node:
-        return substitute(part, constants)
+    `seen` holds what was done by a node's id, each with the node itself, so that its id stays its own.
+    """
+    done: dict[int, tuple[Node, Node]] = {} if seen is None else seen
+    found = done.get(id(node))
+    if found is None:
+        found = done[id(node)] = node, _substituted(node, constants, lambda part: substitute(part, constants, done))
+    return found[1]
 
+
+def _substituted(
+    node: Node, constants: Mapping[str, int | str | bool | None], again: Callable[[Node], Node]
+) -> Node:
     match node:
         case Column(name) if name in constants:
             value = constants[name]

@@ -84,16 +84,14 @@ class Graph:
             case Column(name):
                 return self.vertex("column", name)
             case Operation(op, left, right):
-                return self.vertex("operation", op, self.add(left), self.add(right))
+                return self.strict("operation", op, self.add(left), self.add(right))
             case DateCall(_, arguments) if all(isinstance(part, Const) for part in arguments):
                 return self.constant_day(node)
             case DateCall("workdays_between", (start, end)):
-                days = [self.until(self.add(day)) for day in (end, start)]
-                if any(self[day].kind == "null" for day in days):
-                    return self.vertex("null")
-                return self.vertex("operation", "max", self.vertex("operation", "-", *days), self.vertex("const", 0))
+                passed = self.strict("operation", "-", *(self.until(self.add(day)) for day in (end, start)))
+                return self.strict("operation", "max", passed, self.vertex("const", 0))
             case DateCall(function, arguments):
-                return self.vertex("call", function, *(self.add(part) for part in arguments))
+                return self.strict("call", function, *(self.add(part) for part in arguments))
             case Choose(condition, then, other):
                 return self.choose(self.add(condition), self.add(then), self.add(other))
             case Truth(truth):
@@ -123,7 +121,7 @@ class Graph:
         """The vertex for the working days up to a day."""
         vertex = self[day]
         if vertex.kind != "const":
-            return self.vertex("call", "workdays_until", day)
+            return self.strict("call", "workdays_until", day)
         place = int(vertex.value or 0) - calendar_tables().first
         passed = calendar_tables().passed
         return self.vertex("const", passed[place]) if 0 <= place < len(passed) else self.vertex("null")
@@ -136,6 +134,12 @@ class Graph:
             number = self._numbers[found] = len(self.vertices)
             self.vertices.append(found)
         return number
+
+    def strict(self, kind: str, value: str, *parts: int) -> int:
+        """A vertex that is null where a part is; folded where a part always is."""
+        if any(self[part].kind == "null" for part in parts):
+            return self.vertex("null")
+        return self.vertex(kind, value, *parts)
 
     def truth(self, value: bool | None) -> int:
         return self.vertex("truth", value)
