@@ -87,6 +87,25 @@ def departments() -> None:
     book.save(EXAMPLES / "departments.xlsx")
 
 
+FAULTS: dict[str, Any] = {
+    "D6": "一千", "D7": -1000, "D8": "1,0,00", "E9": "#REF!", "E10": "=D10*0.9", "C11": "也许", "G12": "50.5.1",
+    "H13": 1750, "I14": date(2019, 11, 30), "J15": "两百多", "B16": None, "J17": "2O0", "F18": "不好说",
+}  # fmt: skip
+"""A cell of the faulty example → what somebody wrote into it; each is one row's only fault."""
+
+
+def faulty_departments() -> None:
+    """The departments with deliberate faults, a department entered twice, and cells left to be asked for."""
+    book = openpyxl.load_workbook(EXAMPLES / "departments.xlsx")
+    sheet = book.worksheets[0]
+    sheet["A1"] = "州级部门2019年争取资金和支出进度情况表（故意留有错误的示例）"
+    for cell, value in FAULTS.items():
+        sheet[cell] = value
+    sheet["B20"] = sheet["B19"].value  # one department on two rows
+    sheet["D21"] = "待定"  # said to be unknown: no fault
+    book.save(EXAMPLES / "departments_faulty.xlsx")
+
+
 def firms() -> None:
     """Firms with their promotions, awards, registered talents and what was paid before, a sheet each."""
     book = openpyxl.Workbook()
@@ -165,5 +184,6 @@ def _fill(sheet: Any, header: list[str], rows: list[list[Any]]) -> None:
 if __name__ == "__main__":
     EXAMPLES.mkdir(exist_ok=True)
     departments()
+    faulty_departments()
     firms()
     fund_documents()
