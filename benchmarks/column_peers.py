@@ -40,7 +40,8 @@ def prepare_polars(workload: Workload, frame: pl.DataFrame, lazy: bool = False) 
     return run
 
 
-def polars_query(workload: Workload, frame: pl.LazyFrame) -> pl.LazyFrame:
+def polars_query(workload: Workload, frame: pl.LazyFrame, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
+    """The workload's outputs, with the columns of `keep` passed on."""
     c = pl.col
     match workload.name:
         case "budget":
@@ -67,7 +68,10 @@ def polars_query(workload: Workload, frame: pl.LazyFrame) -> pl.LazyFrame:
                 .then(2)
             )
             return frame.with_columns(rate.cast(pl.Int64).alias("rate")).select(
-                status.alias("status"), "rate", ((c("next_year_public_funds") * c("rate") + 50) // 100).alias("amount")
+                *keep,
+                status.alias("status"),
+                "rate",
+                ((c("next_year_public_funds") * c("rate") + 50) // 100).alias("amount"),
             )
         case "rewards":
             award = (
@@ -90,6 +94,7 @@ def polars_query(workload: Workload, frame: pl.LazyFrame) -> pl.LazyFrame:
             )
             holds = c("above_scale_industrial") & (now * 100 >= before * 115) & (more > 500_000_000)
             return frame.with_columns(holds.alias("holds")).select(
+                *keep,
                 pl.when("holds").then(0).otherwise(1).alias("status"),
                 pl.when("holds").then(subsidy).otherwise(0).alias("amount"),
             )
@@ -100,8 +105,8 @@ def polars_query(workload: Workload, frame: pl.LazyFrame) -> pl.LazyFrame:
     over = passed_by.gather(c("end") - base) - passed_by.gather(c("due_date") - base)
     late = c("end") > c("due_date")
     status = pl.when("submitted").then(pl.when(late).then(1).otherwise(0)).otherwise(pl.when(late).then(3).otherwise(2))
-    return frame.select("submitted", due.alias("due_date"), end.alias("end")).select(
-        status.alias("status"), "due_date", pl.when(late).then(over).alias("workdays_over")
+    return frame.select(*keep, "submitted", due.alias("due_date"), end.alias("end")).select(
+        *keep, status.alias("status"), "due_date", pl.when(late).then(over).alias("workdays_over")
     )
 
 

@@ -1,8 +1,9 @@
 """From file to file: `hegui batch` beside the same result written by hand, each in a process of its own.
 
 `python -m benchmarks.end_to_end PEER WORKLOAD ROWS FOLDER` prints one line of JSON; PEER is `hegui`,
-`polars`, or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone); `input` and
-`input-xlsx` only write what the others read, so that its memory is not counted with theirs.
+`polars` (takes every cell to be right), `polars-checked` (checks each cell and lists the rows that are
+refused, as a batch must), or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone);
+`input` and `input-xlsx` only write what the others read, so that its memory is not counted with theirs.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ YES_NO = {"true": True, "false": False}
 def write_input(workload: Workload, rows: int, path: Path) -> None:
     """The workload's table as an officer's CSV: yuan with two decimals, ISO dates, 是 and 否."""
     frame = table(workload, rows)
-    money = [name for name in frame.columns if name.endswith(("amount", "funds", "previous", "current"))]
+    money = [name for name in frame.columns if is_money(name)]
     days = [name for name in frame.columns if name.endswith("_on") or name == "as_of"]
     columns = [pl.col(name).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 2)) for name in money]
     columns += [pl.col(name).cast(pl.Int32).cast(pl.Date) for name in days]
@@ -50,13 +51,11 @@ def run_hegui(workload: Workload, source: Path, target: Path) -> None:
 
 
 def run_polars(workload: Workload, source: Path, target: Path) -> None:
-    """Scan, compute, sink: the columns of Hegui's result, by hand."""
-    frame = table(workload, 10)
+    """Scan, compute, sink: the columns of Hegui's result, by hand, from cells that are taken to be right."""
     kinds: dict[str, pl.DataType] = {"单位": pl.String()}
-    for name, kind in frame.schema.items():
-        is_money = name.endswith(("amount", "funds", "previous", "current"))
-        kinds[name] = pl.Decimal(38, 2) if is_money else pl.String() if kind == pl.Boolean() else pl.Date()
-    scan = pl.scan_csv(source, has_header=False, skip_rows=1, schema=kinds)
+    for name, kind in table(workload, 10).schema.items():
+        kinds[name] = pl.Decimal(38, 2) if is_money(name) else pl.String() if kind == pl.Boolean() else pl.Date()
+    scan = pl.scan_csv(source, has_header=False, skip_rows=1, schema=kinds).with_row_index("row", 2)
     typed = [
         pl.col(name).reinterpret(dtype=pl.Int128).cast(pl.Int64)
         if isinstance(kind, pl.Decimal)
@@ -66,8 +65,40 @@ def run_polars(workload: Workload, source: Path, target: Path) -> None:
         for name, kind in kinds.items()
         if name != "单位"
     ]
-    query = scan.with_columns(typed)
-    found = polars_query(workload, query)
+    _shown(workload, scan.with_columns(typed)).sink_csv(target)
+
+
+def run_polars_checked(workload: Workload, source: Path, target: Path) -> None:
+    """The same with what a batch may not leave out: each cell checked, rows with a bad one listed apart."""
+    schema = table(workload, 10).schema
+    texts: dict[str, pl.DataType] = dict.fromkeys(("单位", *schema), pl.String())
+    scan = pl.scan_csv(source, has_header=False, skip_rows=1, schema=texts).with_row_index("row", 2)
+    checks, typed = [], []
+    for name, kind in schema.items():
+        cell = pl.col(name)
+        if is_money(name):
+            checks.append(cell.str.contains(r"^[0-9]{1,16}(?:\.[0-9]{1,2})?$"))
+            typed.append(cell.cast(pl.Decimal(38, 2), strict=False).reinterpret(dtype=pl.Int128).cast(pl.Int64))
+        elif kind == pl.Boolean():
+            checks.append(cell.is_in(["是", "否"]))
+            typed.append(cell == "是")
+        else:
+            day = cell.str.to_date("%Y-%m-%d", strict=False)
+            checks.append(cell.is_null() | (cell.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & day.is_not_null()))
+            typed.append(day.cast(pl.Int32))
+    checked = scan.with_columns(pl.all_horizontal(one.fill_null(True) for one in checks).alias("#right"))
+    good = _shown(workload, checked.filter("#right").with_columns(typed)).sink_csv(target, lazy=True)
+    refused = checked.filter(~pl.col("#right")).drop("#right").sink_csv(target.with_suffix(".refused.csv"), lazy=True)
+    pl.collect_all([good, refused], engine="streaming")
+
+
+def is_money(name: str) -> bool:
+    return name.endswith(("amount", "funds", "previous", "current"))
+
+
+def _shown(workload: Workload, typed: pl.LazyFrame) -> pl.LazyFrame:
+    """The result's columns from the workload's typed ones, with `row` and `单位` beside them."""
+    found = polars_query(workload, typed, ("row", "单位"))
     words = pl.Series(workload.statuses)
     shown = {"due_date": pl.Date(), "amount": pl.Decimal(38, 2)}
     outputs = [
@@ -78,16 +109,15 @@ def run_polars(workload: Workload, source: Path, target: Path) -> None:
         if name != "status"
     ]
     status = pl.lit(words).gather(pl.col("status").cast(pl.UInt32))
-    both = pl.concat([scan.select(pl.col("单位").alias("subject")).with_row_index("row", 2), found], how="horizontal")
-    both.select(
+    return found.select(
         "row",
-        "subject",
+        pl.col("单位").alias("subject"),
         pl.lit(workload.provision).alias("provision"),
         status.alias("status"),
         status.alias("status_label"),
         *outputs,
         pl.lit(None, dtype=pl.String).alias("missing"),
-    ).sink_csv(target)
+    )
 
 
 def write_workbook(rows: int, path: Path) -> None:
@@ -179,6 +209,8 @@ def main() -> None:
             run_hegui(workload, source, target)
         case "polars":
             run_polars(workload, source, target)
+        case "polars-checked":
+            run_polars_checked(workload, source, target)
         case "hegui-xlsx":
             run_workbook(source, target)
         case _:
@@ -192,15 +224,15 @@ def main() -> None:
                 "rows": rows,
                 "median": seconds,
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-                "same": _same(folder) if peer == "polars" else None,
+                "same": _same(folder, target) if peer.startswith("polars") else None,
             }
         )
     )
 
 
-def _same(folder: Path) -> bool | None:
+def _same(folder: Path, theirs: Path) -> bool | None:
     """Whether Hegui's file and the one by hand hold the same outcomes."""
-    ours, theirs = folder / "hegui.csv", folder / "polars.csv"
+    ours = folder / "hegui.csv"
     if not ours.exists() or ours.stat().st_size > 2 * 10**9:
         return None
     ignored = ("status_label", "missing")

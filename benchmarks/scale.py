@@ -111,7 +111,7 @@ def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], No
         for size in given.files.split(","):
             for name in ("budget", "growth", "deadlines"):
                 measure("benchmarks.end_to_end", ["input", name, size, folder])
-                for peer in ("hegui", "polars", "hegui", "polars"):
+                for peer in ("hegui", "polars", "polars-checked") * 2:
                     note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
         measure("benchmarks.end_to_end", ["input-xlsx", "budget", given.book, folder])
         for peer in ("floor-xlsx", "hegui-xlsx", "floor-xlsx", "hegui-xlsx"):
