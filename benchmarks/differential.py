@@ -5,7 +5,7 @@
     python benchmarks/differential.py --spark --seed 7 --seconds 600
 
 Each disagreement is printed once by its kind, made as small as can be, as a line for
-tests/data/regressions.txt. Exit code 1 where there is any.
+tests/data/regressions.txt. Exit code 1 where there is any, 3 where the time ran out first.
 """
 
 from __future__ import annotations
@@ -60,6 +60,9 @@ def main() -> int:
     for one in kinds.values():
         smallest = minimal(one, evaluators)
         print(f"\n{smallest}\n{regression_line(smallest)}")
+    if tally.evaluations.total() < given.evaluations:
+        print(f"stopped after {given.seconds:.0f} s, before the {given.evaluations} evaluations asked for")
+        return 3
     return 1 if tally.disagreements else 0
 
 

@@ -26,6 +26,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+import needs
 from cli import Group
 from commands.audit import audit_group, keep_check, replay_command
 from engine import Pack, load_pack
@@ -114,7 +115,7 @@ def postgres() -> Iterator[str]:
     pytest.importorskip("sqlalchemy", reason="the extra `audit` is not installed")
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
     if not programs and not shutil.which("initdb"):
-        pytest.skip("no PostgreSQL server here: apt-get install postgresql")
+        needs.lacking("no PostgreSQL server here: apt-get install postgresql")
     where = Path(programs[-1]) if programs else Path(str(shutil.which("initdb"))).parent
     folder = Path(tempfile.mkdtemp(prefix="hegui-pg-"))
     try:

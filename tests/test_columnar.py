@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
@@ -12,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import needs
 from engine.calendar import day_number
 from engine.errors import EvaluationError, PackError, Problem
 from engine.evaluate.columnar import ColumnPlan, OutputColumn, column_plan, words_of
@@ -207,9 +207,7 @@ def test_duckdb_agrees_on_twenty_thousand_rows_a_provision(pack: Pack) -> None:
 
 @pytest.mark.long
 def test_spark_agrees_with_the_reference_on_every_provision(pack: Pack) -> None:
-    if shutil.which("java") is None:
-        pytest.skip("Spark needs a JDK (java), which is not installed")
-    pytest.importorskip("pyspark")
+    needs.spark()
     engine = SparkEngine("local[2]")
     assert sweep(pack, engine, 500, "e") == []
     engine.close()

@@ -16,6 +16,10 @@ from time import perf_counter
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import needs
 from differential import (
     SOME_ERROR,
     Evaluator,
@@ -29,9 +33,6 @@ from differential import (
     regression_line,
     run,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from engine import load_pack
 from engine.check import Scope, check
 from engine.errors import EvaluationError
@@ -83,9 +84,8 @@ def test_a_million_evaluations_come_out_alike_everywhere() -> None:
 
 @pytest.mark.long
 def test_spark_comes_out_alike() -> None:
+    needs.spark()
     spark = [one for one in installed(spark=True) if one.name == "spark"]
-    if not spark:
-        pytest.skip("Spark is not installed here: pyspark, sqlglot and a Java runtime")
     tally = Tally()
     run(range(20_000_000, 20_000_015), 400, spark, tally)
     print(f"\n{tally.evaluations['spark']} evaluations by Spark, {len(tally.disagreements)} disagreements")

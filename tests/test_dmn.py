@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from differential import Refused, Verdict, installed, reference
 
+from differential import Refused, Verdict, installed, reference
 from engine.errors import PackError
 from engine.values import Value
 from strategies import load_provision

@@ -9,13 +9,13 @@ from time import perf_counter
 from typing import Any
 
 import pytest
-from fuzzing import SCOPE, TARGETS, Mutator, corpus, pack
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.values import Unreadable, read_value
 from facts.cells import reader_for
 from facts.reading import read_facts
+from fuzzing import SCOPE, TARGETS, Mutator, corpus, pack
 from strategies import expressions
 
 COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck))
