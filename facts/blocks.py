@@ -47,7 +47,8 @@ SAMPLED_ROWS = 2_000
 
 MAX_TEXT_BYTES = 30_000
 MAX_SPELLINGS = 20_000
-"""Distinct texts of a column that are remembered; a column that has more is read by patterns."""
+MAX_SPELLING = 100
+"""Distinct texts of a column that are remembered, and their characters; beyond it patterns read the column."""
 _FEW = (Kind.DATE, Kind.BOOLEAN, Kind.ENUM)
 _UNKNOWN = ["n/a", "na", "null", "none", "unknown", "未知", "不详", "未填", "空", "待定", "-", "—", "–", "/", "\\"]
 """A text that holds none of these cannot say that it is not known."""
@@ -262,7 +263,7 @@ class Spellings:
         return pl.Enum(self.texts), pl.Series([*values, None], dtype=self.of)
 
     def read(self, cells: pl.Series) -> pl.Series | None:
-        """The stored values, null where a text says none; None where the texts are too many to keep."""
+        """The stored values, null where a text says none; None where the texts are too many or too long to keep."""
         texts, values = self.known
         codes = cells.cast(texts, strict=False)
         if codes.null_count() != cells.null_count():
@@ -275,7 +276,7 @@ class Spellings:
     def _learn(self, fresh: Sequence[str]) -> bool:
         with self.lock:
             new = sorted({*fresh}.difference(self.texts))
-            if len(self.texts) + len(new) > MAX_SPELLINGS:
+            if len(self.texts) + len(new) > MAX_SPELLINGS or any(len(text) > MAX_SPELLING for text in new):
                 return False
             self.texts += new
             self.known = self._table([*self.known[1].to_list()[:-1], *map(self.stored_as, new)])
