@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import polars as pl
 
@@ -62,9 +62,19 @@ class _CsvWriter:
         self.file = file
         file.write(b"\xef\xbb\xbf")
         pl.DataFrame(schema=results.schema).write_csv(file)
+        words = pl.Series([*results.labels, *results.codes, *(one.provision.id for one in results.steps)])
+        self.known = () if _needs_quotes(words) else ("provision", "status", "status_label")
 
     def write(self, table: pl.DataFrame) -> None:
-        safe(table).write_csv(self.file, include_header=False)
+        table = safe(table)
+        texts = [one for one in table if one.dtype == pl.String() and one.name not in self.known]
+        # Looking at every cell for what must be quoted is a third of writing; most tables hold none.
+        style: Literal["necessary", "never"] = "necessary" if any(map(_needs_quotes, texts)) else "never"
+        table.write_csv(self.file, include_header=False, quote_style=style)
+
+
+def _needs_quotes(texts: pl.Series) -> bool:
+    return bool((texts.str.contains_any([",", '"', "\n", "\r"]) | (texts == "")).any())
 
 
 def safe(table: pl.DataFrame) -> pl.DataFrame:

@@ -113,19 +113,18 @@ class Source:
                 file.read(3)
             while True:
                 piece = file.read(size)
-                data = rest + piece
-                if not data:
+                if not piece and not rest:
                     return
-                cut = data.rfind(b"\n") + 1 if piece else len(data)
-                if not cut:
-                    rest = data
+                cut = piece.rfind(b"\n") + 1 if piece else 0
+                if piece and not cut:
+                    rest += piece
                     continue
+                data, rest = b"".join((rest, memoryview(piece)[:cut])), piece[cut:]
                 if piece and b'"' in data:
-                    cut = self._row_end(data[:cut], line)
-                    if not cut:
-                        rest = data
+                    whole = self._row_end(data, line)
+                    data, rest = data[:whole], data[whole:] + rest
+                    if not data:
                         continue
-                data, rest = data[:cut], data[cut:]
                 if b"\x00" in data:
                     raise FactError(Problem("nul-bytes", Location(self.name, line=line), {
                         "count": data.count(b"\x00")}))
@@ -562,7 +561,7 @@ class BlockReader:
             schema = {self._column(index): self.readers[index].native if native and index in self.readers
                       else pl.String() for index in range(self.width)}
             try:
-                found = pl.read_csv(io.BytesIO(data), has_header=False, schema=schema, separator=self.source.delimiter,
+                found = pl.read_csv(data, has_header=False, schema=schema, separator=self.source.delimiter,
                                     quote_char=None, truncate_ragged_lines=False)
             except pl.exceptions.PolarsError:
                 self.native = False
