@@ -344,6 +344,11 @@ def _is_open(expr: Expr) -> Expr:
     return always(not found.value) if isinstance(found, Literal) else Not(found)
 
 
+def _none(expr: Expr) -> Expr:
+    """The contrary of a condition that is never unknown where it is asked."""
+    return always(not expr.value) if isinstance(expr, Literal) and expr.value is not None else Not(expr)
+
+
 class _Relevance:
     """When the reference evaluator names a fact as missing, and when it stops at the calendar's end.
 
@@ -506,9 +511,14 @@ class _Relevance:
         match expr:
             case Name(name):
                 return self.fails(self.lets[name])
-            case Logic(_, operands):
-                # What settles the whole does so even where another side cannot be worked out.
-                return _both(_is_open(expr), _any([self.fails(part) for part in operands]))
+            case Logic(op, operands):
+                # A side that can be worked out and settles the whole does so even where another side cannot be.
+                failing = [self.fails(part) for part in operands]
+                settling = [
+                    _both(_none(fails), _is_known(part), _none(part) if op == "and" else part)
+                    for fails, part in zip(failing, operands, strict=True)
+                ]
+                return _both(_any(failing), _none(_any(settling)))
             case IfElse(condition, then, other) if then == other:
                 return self.fails(then)
             case IfElse(condition, then, other):

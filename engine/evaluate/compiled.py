@@ -70,23 +70,27 @@ class CannotCompile(Exception):
 
 
 def fold_unknown(node: Any, unknown: frozenset[str]) -> Any:
-    """The node where the named columns are null, simplified."""
+    """The node where the named columns are null, simplified.
+
+    Errors: `CannotCompile` where a calendar function would fall away beside an unknown value: it may
+    have no answer, and that is then the outcome.
+    """
     match node:
         case Column(name):
             return Null() if name in unknown else node
         case Flag(name):
             return Truth(None) if name in unknown else node
         case Operation(op, left, right):
-            return operate(op, fold_unknown(left, unknown), fold_unknown(right, unknown))
+            return operate(op, *_kept(fold_unknown(left, unknown), fold_unknown(right, unknown)))
         case DateCall(function, arguments):
-            parts = tuple(fold_unknown(part, unknown) for part in arguments)
-            return Null() if any(isinstance(part, Null) for part in parts) else DateCall(function, parts)
+            parts = _kept(*(fold_unknown(part, unknown) for part in arguments))
+            return Null() if Null() in parts else DateCall(function, parts)
         case Choose(condition, then, other):
             return choose_term(
                 fold_unknown(condition, unknown), fold_unknown(then, unknown), fold_unknown(other, unknown)
             )
         case Test(op, left, right):
-            return compare_terms(op, fold_unknown(left, unknown), fold_unknown(right, unknown))
+            return compare_terms(op, *_kept(fold_unknown(left, unknown), fold_unknown(right, unknown)))
         case All(parts):
             return all_of(tuple(fold_unknown(part, unknown) for part in parts))
         case AnyOf(parts):
@@ -99,6 +103,21 @@ def fold_unknown(node: Any, unknown: frozenset[str]) -> Any:
                 return Truth(False)
             return Truth(True) if _never_null(found) else Known(found)
     return node
+
+
+def _kept(*parts: Any) -> tuple[Any, ...]:
+    """The parts of a strict node, none of which may fail unseen where another is null."""
+    if Null() in parts and any(map(_has_call, parts)):
+        raise CannotCompile
+    return parts
+
+
+def _has_call(node: Any) -> bool:
+    if isinstance(node, DateCall):
+        return True
+    held = [getattr(node, name) for name in node.__match_args__]
+    inner = [part for value in held for part in (value if isinstance(value, tuple) else (value,))]
+    return any(_has_call(part) for part in inner if is_dataclass(part))
 
 
 def _never_null(node: Node) -> bool:
