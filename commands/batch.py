@@ -26,7 +26,8 @@ from engine.errors import FactError, Lang
               show_default=True, help="Format of the results in an output folder / 输出文件夹中的格式.")
 @click.option("--engine", type=click.Choice(["polars", "duckdb", "spark"]), default="polars", show_default=True,
               help="What evaluates the rows / 计算引擎.")
-@click.option("--memory-limit", metavar="SIZE", help="Memory DuckDB may take, such as 4GB / DuckDB 内存上限.")
+@click.option("--memory-limit", metavar="SIZE",
+              help="Memory for DuckDB, and for joining related files, such as 4GB / DuckDB（含关联文件合并）内存上限.")
 @click.option("--master", metavar="URL", help="Spark's master (default local[2]) / Spark 主节点.")
 @click.option("--problems", type=click.Path(path_type=Path, dir_okay=False),
               help="Where problems go, .csv or .xlsx (default: beside the output) / 问题清单.")
@@ -66,8 +67,8 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
                 continue
             beside = problems if problems is not None and not many else target.with_name(f"{target.stem}.problems.csv")
             try:
-                with _Bar(path, lang) as bar:
-                    summary = (run.run_together(files, target, beside) if together
+                with _Bar(files if together else [path], lang) as bar:
+                    summary = (run.run_together(files, target, beside, bar.update) if together
                                else run.run(path, target, beside, bar.update))
             except FactError as error:
                 failed += 1
@@ -105,9 +106,9 @@ def _day(as_of: str | None, lang: Lang) -> date:
 class _Bar:
     """A progress bar with rows per second, on stderr; nothing where that is no terminal."""
 
-    def __init__(self, path: Path, lang: Lang) -> None:
-        self.rows, self.size, self.lang = 0, max(1, path.stat().st_size), lang
-        self.bar: Any = click.progressbar(length=self.size, label=path.name, file=sys.stderr, width=30,
+    def __init__(self, paths: list[Path], lang: Lang) -> None:
+        self.rows, self.size, self.lang = 0, max(1, sum(path.stat().st_size for path in paths)), lang
+        self.bar: Any = click.progressbar(length=self.size, label=paths[0].name, file=sys.stderr, width=30,
                                           item_show_func=lambda _: self._shown())
 
     def __enter__(self) -> _Bar:

@@ -36,7 +36,7 @@ GROWTH = urlencode({"above_scale_industrial": "true", "strategic_emerging": "fal
 PAGES = {
     "home": "/", "calculate": f"/calculate/{CUT}?{CASE}", "firm": f"/calculate/construction_firms?{FIRM}",
     "rules": "/rules?q=公用经费", "rule": f"/rules/{CUT}?{CASE}",
-    "what-if": f"/what-if/enterprise.sales_promotion.subsidy?{GROWTH}", "overview": "/overview?month=2019-06",
+    "what-if": f"/what-if/enterprise.sales_promotion.subsidy?{GROWTH}", "overview": "/overview?month=2019-05",
 }  # fmt: skip
 PHONE = ("calculate", "what-if")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -92,6 +92,12 @@ def _photograph(browser: Browser, address: str, folder: Path) -> None:
     page.goto(f"{page.url}?view=columns")
     page.screenshot(path=IMAGES / "batch-columns.png")
     _batch(page, _faulty(folder), "batch-faulty", "?view=problems")
+    page.goto("/overview?month=2019-05&day=2019-12-31")
+    page.set_input_files("#file", EXAMPLES / "duty_ledger.xlsx")
+    page.wait_for_selector("#results", timeout=120_000)
+    page.goto("/overview?month=2019-05&day=2019-12-31#duties")
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=IMAGES / "duties.png")
     phone = browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN", base_url=address).new_page()
     for name in PHONE:
         phone.goto(PAGES[name])

@@ -108,6 +108,31 @@ class CaseProgram:
             return pl.col(_brought(matter, fact))
         return source
 
+    def brought(self, record: str) -> dict[str, FromSum | FromAny | FromField]:
+        """The columns of a record's rows that come from other rows, and what is in them."""
+        return {
+            _brought(matter, fact): source
+            for prepared in self.programs[record].steps
+            if (matter := prepared.step.matter) is not None
+            for fact, source in matter.inputs.items()
+            if isinstance(source, (FromSum, FromAny)) or (isinstance(source, FromField) and source.record != record)
+        }
+
+    def stored(self, record: str, name: str, value: Value | None) -> int | str | bool | None:
+        """A value of a record's field as its column stores it."""
+        return self.programs[record].words.stored(value, self.dossier.records[record].fields[name].type)
+
+    def schema(self, record: str) -> dict[str, pl.DataType]:
+        """The types of a record's columns: those it has once it is filled in, and those that are brought."""
+        fields = self.dossier.records[record].fields
+        found = {name: column_type(fields[name]) for name in fields if name in self.programs[record].present}
+        for name, source in self.brought(record).items():
+            if isinstance(source, FromField):
+                found[name] = column_type(self.dossier.records[source.record].fields[source.field])
+            else:
+                found[name] = pl.Int64() if isinstance(source, FromSum) else pl.Boolean()
+        return found
+
     def run(self, frames: Mapping[str, pl.DataFrame]) -> list[RecordOutcomes]:
         """The outcomes of some whole cases; every frame has `CASE` beside its program's columns."""
         filled = {name: self.programs[name].fill(frame) for name, frame in frames.items()}

@@ -14,13 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
-from engine.batch_cases import CASE, CaseProgram, related_frames
+from engine.batch_cases import CASE, CaseProgram, CasesRefused, related_frames
 from engine.batch_table import Results, Sums
 from engine.dossier import skipped_matters
 from engine.errors import FactError, Lang, Problem, Wording, register
@@ -38,8 +39,10 @@ from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import Target, forced_targets, provision_target, targets_of
 from facts.reading import read_facts
-from facts.table_files import JsonLinesSource, ParquetSource
+from facts.table_files import open_source
 
+LARGE = 4 << 20
+"""Bytes of related files from which on they are read in blocks."""
 MAX_PROBLEMS = 200_000
 """Problems kept for the report; beyond it they are only counted."""
 
@@ -59,6 +62,13 @@ WORDINGS = {
     "finer-than-column": Wording(
         "有的数值比案卷能存的小数位更细（{value}）", "a number is finer than a dossier's columns hold ({value})",
         "减少小数位，或用 hegui check", "use fewer decimals, or hegui check"),
+    "one-case-at-a-time": Wording(
+        "{dossier}的 {provision} 取自另一类记录的结论，不能按列核算",
+        "{provision} of {dossier} takes an outcome of another record",
+        "用 hegui check 逐个核算", "use hegui check, which goes case by case"),
+    "memory-limit-too-small": Wording(
+        "--memory-limit 给的内存不够（{reason}）", "the memory that --memory-limit allows does not do ({reason})",
+        "放宽 --memory-limit", "allow more with --memory-limit"),
     "output-is-input": Wording(
         "输出与输入是同一个文件 {path}", "the output is the input {path}", "换一个文件名", "use another name"),
 }  # fmt: skip
@@ -104,8 +114,12 @@ class Summary:
     def report(self, problems: Sequence[Problem]) -> None:
         """Problems kept, up to a limit."""
         self.problems_in_all += len(problems)
-        room = MAX_PROBLEMS - len(self.problems)
-        self.problems += problems[: max(0, room)]
+        self.problems += problems[: self.room]
+
+    @property
+    def room(self) -> int:
+        """How many more problems are kept."""
+        return max(0, MAX_PROBLEMS - len(self.problems))
 
     def merge(self, other: Summary) -> None:
         """The account of another file added."""
@@ -210,12 +224,7 @@ class Batch:
     def source(self, path: Path) -> Source:
         """A file that can be read in blocks."""
         forced = self.union is not None or self.options.record is not None
-        suffix = path.suffix.lower()
-        if suffix in (".jsonl", ".ndjson"):
-            return JsonLinesSource(path, self.targets, forced)
-        if suffix == ".parquet":
-            return ParquetSource(path, self.targets, forced)
-        return Source(path, self.targets, forced)
+        return open_source(path, self.targets, forced)
 
     def _stream(self, path: Path, output: Path, temporary: Path, summary: Summary, progress: Progress | None) -> None:
         source = self.source(path)
@@ -278,18 +287,56 @@ class Batch:
 
     # Submissions that are read whole
 
-    def run_together(self, paths: Sequence[Path], output: Path, problems: Path | None) -> Summary:
-        """Several files as one submission: their rows are joined by their keys. Errors as `run`."""
+    def run_together(self, paths: Sequence[Path], output: Path, problems: Path | None,
+                     progress: Progress | None = None) -> Summary:
+        """Several files as one submission: their rows are joined by their keys. Errors as `run`.
+
+        Tables that can be read in blocks go through the disk (`CaseStream`), so that memory is bounded:
+        under DuckDB and Spark, under a memory limit, and where they are `LARGE` or no CSV. All others
+        (`recognise_files` tells which) are read whole and held in memory under every engine.
+        """
         import time
 
         start = time.perf_counter()
         summary = Summary()
         with replacing(output) as temporary:
-            self._submission(paths, output, temporary, summary)
+            if not self._through_disk(paths) or not self._stream_cases(paths, output, temporary, summary, progress):
+                self._submission(paths, output, temporary, summary)
             summary.check()
             summary.seconds = time.perf_counter() - start
             self._problems(problems, summary)
         return summary
+
+    def _through_disk(self, paths: Sequence[Path]) -> bool:
+        """Whether related files should be read in blocks, where they can be."""
+        if self.union is not None or self.options.record is not None:
+            return False
+        if not all(find_spec(name) for name in ("duckdb", "pyarrow", "sqlglot")):
+            return False
+        in_memory = isinstance(self.engine, PolarsEngine) and self.engine.memory_limit is None
+        return not in_memory or sum(path.stat().st_size for path in paths) > LARGE or any(
+            path.suffix.lower() in (".jsonl", ".ndjson", ".parquet") for path in paths)
+
+    def _stream_cases(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
+                      progress: Progress | None) -> bool:
+        """The outcomes of related files by way of the disk; false, and nothing done, where these are no such files.
+
+        Errors (`FactError`): `memory-limit-too-small`, and those of `CaseTables`.
+        """
+        from engine.evaluate.pieces import MemoryExceeded
+        from facts.batch_cases import CaseStream
+        from facts.case_tables import recognise_files
+
+        files = recognise_files(paths, self.targets)
+        if files is None:
+            return False
+        program, of = self._case_program(files.dossier, files.present)
+        stream = CaseStream(self.pack, files, program, of, summary, progress)
+        try:
+            stream.write(output, temporary, self.engine.pieces)
+        except MemoryExceeded as error:
+            raise FactError(Problem("memory-limit-too-small", fields={"reason": str(error)})) from None
+        return True
 
     def _problems(self, problems: Path | None, summary: Summary) -> None:
         if problems is not None and summary.problems:
@@ -348,23 +395,37 @@ class Batch:
         summary.report(block.problems)
         summary.sums.merge(sums)
 
+    def _case_program(self, dossier: Dossier,
+                      present: Mapping[str, frozenset[str]]) -> tuple[CaseProgram, dict[str, Results]]:
+        """The matters of a dossier of which some fields are present, and how each record's outcomes are laid out.
+
+        Errors (`FactError`): `nothing-to-assess`, `wide-needs-one-row`, `one-case-at-a-time`.
+        """
+        provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
+        skipped = skipped_matters(dossier, provisions, present)
+        try:
+            program = CaseProgram(dossier, provisions, skipped, present, self.assessment, self.engine)
+        except CasesRefused as error:
+            raise FactError(Problem("one-case-at-a-time", fields={
+                "dossier": dossier.label.zh, "provision": str(error)})) from None
+        prepared = [step for one in program.programs.values() for step in one.steps]
+        if not prepared:
+            raise FactError(Problem("nothing-to-assess"))
+        if self.options.shape == "wide" and any(
+                one.steps for name, one in program.programs.items() if name != dossier.subject):
+            raise FactError(Problem("wide-needs-one-row", fields={"dossier": dossier.label.zh}))
+        return program, {
+            name: Results(one, self.options.lang, self.options.shape, dossier.total is not None, prepared)
+            for name, one in program.programs.items()}
+
     def _cases(self, dossier: Dossier, cases: Sequence[Case], present: Mapping[str, frozenset[str]], output: Path,
                temporary: Path, summary: Summary) -> None:
         """Whole dossiers: matters for each record's rows, sums over related ones, the highest of each group.
 
         A case that reaches beyond the calendar is rejected whole.
         """
-        provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
-        skipped = skipped_matters(dossier, provisions, present)
-        program = CaseProgram(dossier, provisions, skipped, present, self.assessment, self.engine)
-        prepared = [step for one in program.programs.values() for step in one.steps]
-        if not prepared:
-            raise FactError(Problem("nothing-to-assess"))
+        program, of = self._case_program(dossier, present)
         wide = self.options.shape == "wide"
-        if wide and any(one.steps for name, one in program.programs.items() if name != dossier.subject):
-            raise FactError(Problem("wide-needs-one-row", fields={"dossier": dossier.label.zh}))
-        of = {name: Results(one, self.options.lang, self.options.shape, dossier.total is not None, prepared)
-              for name, one in program.programs.items()}
         places = [row.at for case in cases for row in (case.subject, *case.related)]
         case_of = [number for number, case in enumerate(cases) for _ in range(1 + len(case.related))]
         block = Block(pl.DataFrame())

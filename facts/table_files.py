@@ -132,3 +132,13 @@ class ParquetSource(Source):
         total = self.frame.select(pl.len()).collect().item()
         for start in range(0, total, ROWS_AT_ONCE):
             yield start + 1, self._cells(self.frame.slice(start, ROWS_AT_ONCE).collect())
+
+
+def open_source(path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> Source:
+    """A file that can be read in blocks, by its suffix. Errors as `Source`."""
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
+        return JsonLinesSource(path, targets, forced)
+    if suffix == ".parquet":
+        return ParquetSource(path, targets, forced)
+    return Source(path, targets, forced)

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from web_helpers import CUT, EXAMPLES, FACTS, client_of, finished, settings_in
 
 from engine import load_pack
 from engine.checking import check_submission
@@ -21,6 +20,7 @@ from engine.output import csv_text
 from engine.report import dossier_table
 from facts.reading import read_facts
 from web.worker import LARGE_FROM
+from web_helpers import CUT, EXAMPLES, FACTS, client_of, finished, settings_in
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from starlette.testclient import TestClient
-from web_helpers import CUT, EXAMPLES, FACTS, add_users, client_of, csrf_of, finished, settings_in, sign_in
 
 from web.auth import UserError, Users
 from web.cli import serve, users
 from web.guards import Buckets
 from web.settings import Settings
+from web_helpers import CUT, EXAMPLES, FACTS, add_users, client_of, csrf_of, finished, settings_in, sign_in
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 
 import pytest
 from starlette.testclient import TestClient
-from web_helpers import CUT, EXAMPLES, FACTS, client_of, csrf_of, finished, settings_in
 
 from engine import load_pack
 from engine.explain import explain
+from web_helpers import CUT, EXAMPLES, FACTS, client_of, csrf_of, finished, settings_in
 
 CASE = {"has_task": "true", "task_amount": "1000万元", "raised_amount": "849.999999万元",
         "next_year_public_funds": "200万元", "day": "2019-12-31"}  # fmt: skip

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from web_helpers import EXAMPLES as TABLES
-from web_helpers import served, settings_in
+from web_helpers import importorskip, served, settings_in
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 EXAMPLES = os.environ.get("HEGUI_SCHEMA_EXAMPLES", "10")
@@ -21,7 +22,7 @@ EXAMPLES = os.environ.get("HEGUI_SCHEMA_EXAMPLES", "10")
 @pytest.mark.browser
 def test_every_call_keeps_to_its_description(tmp_path: Path) -> None:
     """Schemathesis: no server error, no undocumented status, media type or body, no way around the sign-in."""
-    pytest.importorskip("schemathesis")
+    importorskip("schemathesis")
     with served(settings_in(tmp_path, batches_a_user=10_000, batch_seconds=20)) as address:
         source = TABLES / "departments.xlsx"
         answer = httpx.post(f"{address}/api/v1/batches", params={"filename": source.name}, content=source.read_bytes())

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from web_helpers import CUT, FACTS
 
 from engine import load_pack
 from engine.assessing import read_inputs
@@ -19,6 +18,7 @@ from engine.load import Pack
 from engine.outcome import assess
 from web.pages.what_if import best_fact, movable, moves, span_text, tier_text
 from web.tiers import Tiers, explore, figure_of, number_of, value_of
+from web_helpers import CUT, FACTS
 
 DAY = date(2019, 12, 31)
 PACK: Pack = load_pack().load_all()

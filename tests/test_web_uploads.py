@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook, load_workbook
 from starlette.testclient import TestClient
-from web_helpers import CUT, EXAMPLES, FACTS, client_of, files_below, finished, served, settings_in
 
 from web.problems import ApiProblem
 from web.settings import Settings
 from web.uploads import safe_name
+from web_helpers import CUT, EXAMPLES, FACTS, client_of, files_below, finished, served, settings_in
 
 
 @pytest.fixture(scope="module")

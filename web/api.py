@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import tempfile
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from datetime import date
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.assessing import read_as_of
@@ -23,8 +27,10 @@ from facts.template import write_template
 from web import grid
 from web.auth import Visitor
 from web.batches import Batch
-from web.context import language, needs, pack_of, state_of
+from web.context import language, needs, policy_of, state_of
 from web.dossiers import assess_case_of, read_case
+from web.ledger_batch import RECORD, ledger_of
+from web.library import Library
 from web.problems import MEDIA_TYPE, TITLES, ApiProblem, ProblemDetails
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -51,8 +57,37 @@ Identity = Annotated[str, Path(max_length=200, pattern=r"^[\w.\-]+$", descriptio
 Day = Annotated[date, BeforeValidator(_iso_day)]
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 Officer = Annotated[Visitor, Depends(needs("officer"))]
+Policy = Annotated[Library, Depends(policy_of)]
 
-router = APIRouter(prefix="/api/v1", responses={status: ERRORS[status] for status in (401, 403, 429)})
+
+class _StrictJson(APIRoute):
+    """Refuses a key given twice: of two values, Python would silently take the last."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if request.headers.get("content-type", "").startswith("application/json") and self.body_field is not None:
+                with suppress(ValueError, RecursionError):  # what is no JSON at all is reported by the handler
+                    json.loads(await request.body(), object_pairs_hook=_once)
+            return await handler(request)
+
+        return strict
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            shown = name[:60]
+            raise ApiProblem("bad-request", Text(f"键“{shown}”出现两次", f"the key {shown} is given twice"))
+        found[name] = value
+    return found
+
+
+router = APIRouter(
+    route_class=_StrictJson, prefix="/api/v1", responses={status: ERRORS[status] for status in (401, 403, 429)}
+)
 
 
 class ProvisionEntry(BaseModel):
@@ -61,6 +96,19 @@ class ProvisionEntry(BaseModel):
     plan: str
     path: str
     label: dict[str, str]
+
+
+class PolicyEntry(BaseModel):
+    """A policy served: its pack, the document it renders, when that is in force."""
+
+    id: str
+    version: str
+    digest: str
+    label: dict[str, str]
+    issuer: str
+    document: str
+    in_force: dict[str, str | None]
+    provisions: int
 
 
 class ProvisionList(BaseModel):
@@ -104,6 +152,7 @@ class BatchState(BaseModel):
     """A batch and how far it is; the links hold once it is done."""
 
     id: str
+    policy: str
     filename: str
     state: Literal["waiting", "working", "done", "failed"]
     stage: str
@@ -134,20 +183,47 @@ class Rows(BaseModel):
     rows: list[dict[str, Any]]
 
 
+# Policies
+
+
+@router.get("/policies", response_model=list[PolicyEntry], tags=["provisions"])
+async def list_policies(request: Request, _: Viewer) -> list[dict[str, Any]]:
+    """The policies served. Each call takes one as `policy`; left out, the first that fits is meant."""
+    return [
+        {
+            "id": pack.id,
+            "version": pack.version,
+            "digest": pack.digest,
+            "label": {"zh": pack.label.zh, "en": pack.label.en},
+            "issuer": pack.issuer,
+            "document": pack.document,
+            "in_force": {
+                name: day.isoformat() if day else None for name, day in zip(("from", "to"), pack.in_force, strict=True)
+            },
+            "provisions": len(pack.ids),
+        }
+        for pack in (library.pack for library in state_of(request).libraries.values())
+    ]
+
+
 # Provisions
 
 
-@router.get("/provisions", response_model=ProvisionList, tags=["provisions"], responses={422: ERRORS[422]})
+@router.get(
+    "/provisions",
+    response_model=ProvisionList,
+    tags=["provisions"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
 async def list_provisions(
-    request: Request,
     _: Viewer,
+    library: Policy,
     q: Annotated[str, Query(**_SHORT)] = "",
     plan: Annotated[str, Query(**_SHORT)] = "",
     kind: ProvisionKind | None = None,
     bureau: Annotated[str, Query(**_SHORT)] = "",
 ) -> dict[str, Any]:
-    """Every provision, or those that match words, a plan, a kind or a deciding bureau."""
-    library = state_of(request).library
+    """Every provision of a policy, or those that match words, a plan, a kind or a deciding bureau."""
     found = library.find(q, plan, kind.value if kind else "", bureau)
     return {
         "pack": library.pack.id,
@@ -167,15 +243,15 @@ async def list_provisions(
 
 
 @router.get("/provisions/{identity}", tags=["provisions"], responses={404: ERRORS[404], 422: ERRORS[422]})
-async def show_provision(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+async def show_provision(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """One provision: clause, facts, tables, readings."""
-    return provision_data(pack_of(request).provision(identity))
+    return provision_data(library.pack.provision(identity))
 
 
 @router.get("/provisions/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
-async def provision_schema(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+async def provision_schema(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """The JSON Schema of a provision's facts."""
-    return json_schema(identity, pack_of(request).provision(identity).facts)
+    return json_schema(identity, library.pack.provision(identity).facts)
 
 
 @router.post(
@@ -184,9 +260,9 @@ async def provision_schema(request: Request, _: Viewer, identity: Identity) -> d
     tags=["evaluation"],
     responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
 )
-async def evaluate(request: Request, _: Viewer, identity: Identity, case: Evaluation) -> dict[str, Any]:
+async def evaluate(_: Viewer, library: Policy, identity: Identity, case: Evaluation) -> dict[str, Any]:
     """What the provision comes to for one case: outcome, trace, other readings, reasoning."""
-    pack = pack_of(request)
+    pack = library.pack
     outcome = pack.evaluate(identity, case.inputs, case.as_of, case.readings or None, case.subject)
     provision = pack.provision(identity)
     return {
@@ -198,8 +274,13 @@ async def evaluate(request: Request, _: Viewer, identity: Identity, case: Evalua
 # Dossiers
 
 
-@router.get("/dossiers", response_model=list[DossierEntry], tags=["dossiers"])
-async def list_dossiers(request: Request, _: Viewer) -> list[dict[str, Any]]:
+@router.get(
+    "/dossiers",
+    response_model=list[DossierEntry],
+    tags=["dossiers"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
+async def list_dossiers(_: Viewer, library: Policy) -> list[dict[str, Any]]:
     """The forms in which related facts are submitted together."""
     return [
         {
@@ -208,14 +289,14 @@ async def list_dossiers(request: Request, _: Viewer) -> list[dict[str, Any]]:
             "subject": dossier.subject,
             "records": list(dossier.records),
         }
-        for dossier in pack_of(request).dossiers.values()
+        for dossier in library.pack.dossiers.values()
     ]
 
 
 @router.get("/dossiers/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
-async def schema_of_dossier(request: Request, _: Viewer, identity: Identity) -> dict[str, Any]:
+async def schema_of_dossier(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """The JSON Schema of one case of a dossier."""
-    return dossier_schema(_dossier(request, identity))
+    return dossier_schema(_dossier(library, identity))
 
 
 @router.post(
@@ -224,13 +305,13 @@ async def schema_of_dossier(request: Request, _: Viewer, identity: Identity) -> 
     responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
 )
 async def evaluate_dossier(
-    request: Request,
     _: Viewer,
+    library: Policy,
     identity: Identity,
     case: Annotated[dict[str, Any], Body(description="a case, as the schema describes it")],
 ) -> dict[str, Any]:
     """Every matter of one subject, what excludes what, and the total."""
-    pack, dossier = pack_of(request), _dossier(request, identity)
+    pack, dossier = library.pack, _dossier(library, identity)
     data = dict(case)
     named = data.pop("dossier", identity)
     if named != identity:
@@ -258,8 +339,8 @@ async def evaluate_dossier(
     }
 
 
-def _dossier(request: Request, identity: str) -> Any:
-    found = pack_of(request).dossiers.get(identity)
+def _dossier(library: Library, identity: str) -> Any:
+    found = library.pack.dossiers.get(identity)
     if found is None:
         raise ApiProblem("not-found")
     return found
@@ -272,11 +353,17 @@ def _dossier(request: Request, identity: str) -> Any:
     responses={200: {"content": {grid.XLSX: {}}}, 404: ERRORS[404], 422: ERRORS[422]},
 )
 def template(
-    request: Request, _: Viewer, identity: Identity, lang: Annotated[Literal["zh", "en"] | None, Query()] = None
+    request: Request,
+    _: Viewer,
+    library: Policy,
+    identity: Identity,
+    lang: Annotated[Literal["zh", "en"] | None, Query()] = None,
 ) -> Response:
-    """The Excel template of a dossier or a provision."""
-    pack = pack_of(request)
-    source = pack.dossiers.get(identity) or pack.provision(identity)
+    """The Excel template of a dossier, a provision, or (`ledger`) the ledger of duties done."""
+    pack = library.pack
+    source: Any = pack.dossiers.get(identity)
+    if source is None:
+        source = ledger_of(pack) if identity == RECORD and not library.has(RECORD) else pack.provision(identity)
     with tempfile.TemporaryDirectory(dir=state_of(request).settings.data) as folder:
         path = FilePath(folder) / "template.xlsx"
         write_template(path, source, lang or language(request))
@@ -291,7 +378,7 @@ def template(
     status_code=202,
     response_model=BatchState,
     tags=["batches"],
-    responses={status: ERRORS[status] for status in (400, 413, 422)},
+    responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -303,6 +390,7 @@ async def submit_batch(
     request: Request,
     response: Response,
     visitor: Officer,
+    library: Policy,
     filename: Annotated[
         str,
         Query(
@@ -323,7 +411,7 @@ async def submit_batch(
     state = state_of(request)
     day = as_of or state.settings.today()
     batch = await state.batches.submit(
-        visitor.owner, filename, request.stream(), day.isoformat(), lang or language(request), record, period
+        visitor.owner, filename, request.stream(), library, day.isoformat(), lang or language(request), record, period
     )
     response.headers["Location"] = f"/api/v1/batches/{batch.id}"
     return batch_state(batch)
@@ -441,6 +529,7 @@ def batch_state(batch: Batch) -> dict[str, Any]:
         links |= {name: f"{base}/files/{name}" for name in grid.FILES if (batch.results / name).is_file()}
     return {
         "id": batch.id,
+        "policy": batch.policy,
         "filename": batch.filename,
         "state": batch.state,
         "stage": batch.stage,
@@ -467,5 +556,8 @@ async def problem_kinds() -> list[dict[str, Any]]:
 @router.get("/health", tags=["about"])
 async def health(request: Request) -> dict[str, Any]:
     """That the server is there, and with which rules."""
-    pack = pack_of(request)
-    return {"status": "ok", "pack": pack.id, "version": pack.version, "digest": pack.digest}
+    packs = [library.pack for library in state_of(request).libraries.values()]
+    return {
+        "status": "ok",
+        "policies": [{"id": pack.id, "version": pack.version, "digest": pack.digest} for pack in packs],
+    }

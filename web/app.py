@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import tempfile
 import traceback
@@ -44,7 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
         scratch.mkdir(exist_ok=True, mode=0o700)
         before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # nothing is written outside the data folder
         await state.batches.start()
+        gc.collect()
+        gc.freeze()  # the rules stay: looking through them again and again would hold up requests
         yield
+        gc.unfreeze()
         await state.batches.stop()
         tempfile.tempdir = before
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.model import Text
+from web.library import Library
 from web.problems import ApiProblem
 from web.settings import Settings
 from web.uploads import receive, safe_name
@@ -32,10 +33,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass
 class Batch:
-    """One submission and what has become of it."""
+    """One submission and what has become of it; `policy` is its pack's id, `pack` where that is read from."""
 
     id: str
     owner: str
+    policy: str
+    pack: str
     folder: Path
     filename: str
     size: int
@@ -98,6 +101,7 @@ class Batches:
         owner: str,
         filename: str,
         chunks: AsyncIterator[bytes],
+        library: Library,
         as_of: str,
         lang: str,
         record: str = "",
@@ -113,7 +117,17 @@ class Batches:
             self.delete(owner, finished[-1].id)  # the oldest gives way
         identity = secrets.token_urlsafe(16)
         batch = Batch(
-            identity, owner, self.settings.batches / identity, name, 0, as_of, lang, record=record, period=period
+            identity,
+            owner,
+            library.pack.id,
+            str(library.pack.folder.resolve()),
+            self.settings.batches / identity,
+            name,
+            0,
+            as_of,
+            lang,
+            record=record,
+            period=period,
         )
         (batch.folder / "in").mkdir(parents=True, mode=0o700)
         try:
@@ -187,7 +201,7 @@ class Batches:
 
     async def _run(self, batch: Batch) -> None:
         job = {
-            "pack": str(self.settings.pack),
+            "pack": batch.pack,
             "file": str(batch.source),
             "out": str(batch.results),
             "as_of": batch.as_of,

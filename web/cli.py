@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
+from engine.load import pack_names
 from web.auth import MIN_PASSWORD, ROLES, UserError, Users
 from web.settings import MEGABYTE, Settings
 
@@ -29,6 +31,13 @@ def _data_option() -> click.Option:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on / 监听地址.")
+@click.option(
+    "--pack",
+    "packs",
+    multiple=True,
+    metavar="NAME",
+    help="A rule pack to serve, a name or a folder; several may be given (default: all that come with Hegui) / 规则包.",
+)
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port / 端口.")
 @click.option("--name", "names", multiple=True, help="A further name browsers reach it under / 访问用的主机名.")
 @click.option("--https", is_flag=True, help="Behind a proxy that speaks https: cookies are sent by https only.")
@@ -54,6 +63,7 @@ def serve(
     ctx: click.Context,
     data: Path,
     host: str,
+    packs: tuple[str, ...],
     port: int,
     names: tuple[str, ...],
     https: bool,
@@ -68,6 +78,7 @@ def serve(
     import uvicorn
 
     from web.app import create_app
+    from web.library import TwoPacksOneId
 
     parent = ctx.find_root().obj or {}
     if not _is_private(host) and not is_open and not Users(data / "users.json").all():
@@ -78,7 +89,7 @@ def serve(
     hosts = tuple(dict.fromkeys(("127.0.0.1", "localhost", "[::1]", *_own_names(host), *names)))
     settings = Settings(
         data=data.resolve(),
-        pack=parent.get("pack", "chuxiong_2019"),
+        packs=_packs(ctx, packs),
         lang=parent.get("lang", "zh"),
         hosts=hosts,
         https=https or certificate is not None,
@@ -87,11 +98,15 @@ def serve(
         burst=max(50, rate // 4),
         batch_workers=workers,
     )
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except TwoPacksOneId as error:
+        raise click.UsageError(f"两个规则包的 id 都是 {error} / two packs have the id {error}") from None
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        loop="asyncio",  # takes in every waiting connection at once; uvloop one a turn, and newcomers wait for seconds
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -110,6 +125,17 @@ def serve(
 
 
 serve.params.insert(0, _data_option())
+
+
+def _packs(ctx: click.Context, packs: tuple[str, ...]) -> tuple[str | Path, ...]:
+    """The packs named here, else the one named for the whole command line, else all that come with Hegui."""
+    if packs:
+        return packs
+    root = ctx.find_root()
+    source = root.get_parameter_source("pack_name")
+    if source not in (None, ParameterSource.DEFAULT) and root.obj:
+        return (root.obj["pack"],)
+    return tuple(pack_names())
 
 
 def _is_private(host: str) -> bool:

@@ -1,8 +1,8 @@
-"""The pack a server works with: loaded whole, replaced whole, its provisions found and grouped."""
+"""The packs a server works with: loaded whole, replaced whole, their provisions found and grouped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ class Library:
     """A pack with what the pages look up in it."""
 
     pack: Pack
+
+    def has(self, identity: str) -> bool:
+        """Whether a provision or a dossier is so called here."""
+        return identity in self.pack.dossiers or self.pack.find(identity) is not None
 
     @cached_property
     def plans(self) -> tuple[str, ...]:
@@ -91,8 +95,23 @@ class Library:
                 yield plan, own
 
 
+class TwoPacksOneId(Exception):
+    """Two packs that could not be told apart."""
+
+
 def open_library(name: str | Path) -> Library:
     """The pack, read and checked. Errors: `PackError`."""
     library = Library(load_pack(name).load_all())
     _ = library.cases
     return library
+
+
+def open_libraries(names: Sequence[str | Path]) -> dict[str, Library]:
+    """The packs by id, in the order given. Errors: `PackError`, `TwoPacksOneId`."""
+    found: dict[str, Library] = {}
+    for name in names:
+        library = open_library(name)
+        if library.pack.id in found:
+            raise TwoPacksOneId(library.pack.id)
+        found[library.pack.id] = library
+    return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from engine.errors import Lang
+from engine.load import pack_names
 
 MEGABYTE = 1_000_000
 
@@ -17,7 +18,8 @@ class Settings:
     """`data` is the only folder the server writes to. Sizes are bytes, times seconds."""
 
     data: Path
-    pack: str | Path = "chuxiong_2019"
+    packs: tuple[str | Path, ...] = field(default_factory=lambda: tuple(pack_names()))
+    """The rule packs served, each a name or a folder; the first one is shown where none was chosen."""
     lang: Lang = "zh"
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Names under which browsers may reach the server; others are refused (DNS rebinding)."""

@@ -29,6 +29,7 @@ from engine.values import yuan_text
 from facts.reading import Submission, read_facts
 from web.annotate import Verdicts, write_annotated
 from web.grid import rows_of, write_rows
+from web.ledger_batch import RECORD, Ledger, read_duties
 from web.mapping import with_mapping
 from web.target_batch import read_targets
 
@@ -116,11 +117,18 @@ def run_cases(
 ) -> tuple[dict[str, Any], list[Problem], Verdicts]:
     """The file case by case, each with its reasoning: the summary, the problems and the result of each row."""
     lang = order.lang
-    submission = read_facts(
-        [source],
-        dossiers=with_mapping(pack.dossiers, order.mapping),
-        provision=pack.find,
-        record=order.record or None,
+    ledger: Ledger | None = None
+    if order.record == RECORD:
+        ledger = read_duties(pack, source, order.as_of)
+    submission = (
+        ledger.submission
+        if ledger is not None
+        else read_facts(
+            [source],
+            dossiers=with_mapping(pack.dossiers, order.mapping),
+            provision=pack.find,
+            record=None if order.record == RECORD else order.record or None,
+        )
     )
     if not submission.tables and submission.errors:
         raise HeguiError(list(submission.errors))
@@ -128,10 +136,16 @@ def run_cases(
     targets = None
     if not submission.cases and not submission.flat and not order.record:
         targets = read_targets(pack, source, order.period, day)
-    checked = _assess(pack, submission, day, tell)
+        ledger = read_duties(pack, source, day) if targets is None else None
+        submission = ledger.submission if ledger is not None else submission
+    checked = _assess(pack, submission, day, tell) if ledger is None else Checked({}, (), Text("", ""), ())
     tell("writing", 0, 0)
-    problems = [*submission.problems, *checked.problems] if targets is None else targets.problems
-    tables = tables_of(pack, checked, lang) if targets is None else targets.tables(pack, lang)
+    if ledger is not None:
+        problems, tables = ledger.problems, ledger.tables(pack, lang)
+    elif targets is not None:
+        problems, tables = targets.problems, targets.tables(pack, lang)
+    else:
+        problems, tables = [*submission.problems, *checked.problems], tables_of(pack, checked, lang)
     write_rows(out / "rows.db", [rows_of(table) for table in tables])
     write_xlsx(out / "results.xlsx", tables, _reasons(pack, checked, lang), lang)
     (out / "results.csv").write_text(csv_text(tables), encoding="utf-8-sig")
@@ -140,6 +154,8 @@ def run_cases(
     summary = _summary(pack, submission, checked, tables, problems, day)
     if targets is not None:
         summary |= targets.summary(pack)
+    if ledger is not None:
+        summary |= ledger.summary()
     return summary, problems, _verdicts(pack, checked, lang)
 
 

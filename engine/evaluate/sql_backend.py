@@ -160,7 +160,9 @@ class _Writer:
             case "flag":
                 return _name(str(value))
             case "truth":
-                return exp.Null() if value is None else exp.Boolean(this=bool(value))
+                if value is None:  # Spark takes no null without a type for a condition
+                    return exp.Cast(this=exp.Null(), to=exp.DataType.build("boolean"))
+                return exp.Boolean(this=bool(value))
             case "operation":
                 return self.operation(number, vertex)
             case "call":

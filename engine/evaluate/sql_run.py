@@ -7,16 +7,19 @@ along. Rows that a plan's SQL leaves out (`SqlPlan.required`) are evaluated by P
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from engine.evaluate.columnar import ColumnPlan
 from engine.evaluate.polars_backend import PolarsPlan
-from engine.evaluate.sql_backend import Dialect, SqlPlan, calendar_arrays, calendar_setup
 
 if TYPE_CHECKING:
     from sqlglot import exp
+
+    from engine.evaluate.pieces import Pieces
+    from engine.evaluate.sql_backend import Dialect
 
 ORDER = "#order"
 
@@ -29,17 +32,26 @@ class Evaluator(Protocol):
 
 
 class Engine(Protocol):
-    """What evaluates plans: `ready` prepares one, `close` gives back what was taken."""
+    """What evaluates plans: `ready` prepares one, `pieces` holds tables larger than memory, `close` gives all back."""
 
     def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator: ...
+    def pieces(self, folder: Path) -> Pieces: ...
     def close(self) -> None: ...
 
 
 class PolarsEngine:
-    """The embedded engine."""
+    """The embedded engine; tables larger than memory are DuckDB's, under a memory limit (`4GB`)."""
+
+    def __init__(self, memory_limit: str | None = None) -> None:
+        self.memory_limit = memory_limit
 
     def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
         return PolarsPlan(plan, words)
+
+    def pieces(self, folder: Path) -> Pieces:
+        from engine.evaluate.pieces import DuckDbPieces
+
+        return DuckDbPieces(folder, self.memory_limit)
 
     def close(self) -> None:
         return None
@@ -85,6 +97,8 @@ class SqlEvaluator:
             for name, kind in model.schema.items())
 
     def _text(self, what: str, frame: pl.DataFrame) -> tuple[str, frozenset[str]]:
+        from engine.evaluate.sql_backend import SqlPlan
+
         full = frozenset(name for name in self.plan.facts if name in frame.columns and frame[name].null_count() == 0)
         key = what, full
         if key not in self._texts:
@@ -101,6 +115,9 @@ class DuckDbEngine:
     def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
         import duckdb
 
+        from engine.evaluate.sql_backend import calendar_setup
+
+        self.memory_limit = memory_limit
         self.connection = duckdb.connect()
         if memory_limit:
             self.connection.execute(f"SET memory_limit = '{memory_limit.replace(chr(39), '')}'")
@@ -111,6 +128,11 @@ class DuckDbEngine:
 
     def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
         return SqlEvaluator(plan, words, "duckdb", self.run)
+
+    def pieces(self, folder: Path) -> Pieces:
+        from engine.evaluate.pieces import DuckDbPieces
+
+        return DuckDbPieces(folder, self.memory_limit)
 
     def run(self, text: str, frame: pl.DataFrame) -> pl.DataFrame:
         self.connection.register("rows_in", frame.to_arrow())
@@ -136,6 +158,8 @@ class SparkEngine:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         from pyspark.sql import SparkSession
 
+        from engine.evaluate.sql_backend import calendar_arrays
+
         logging.getLogger("py4j").setLevel(logging.ERROR)
         builder: Any = SparkSession.builder
         self.session = (
@@ -151,6 +175,11 @@ class SparkEngine:
 
     def ready(self, plan: ColumnPlan, words: Sequence[str]) -> Evaluator:
         return SqlEvaluator(plan, words, "spark", self.run)
+
+    def pieces(self, folder: Path) -> Pieces:
+        from engine.evaluate.pieces import SparkPieces
+
+        return SparkPieces(folder, self.session)
 
     def run(self, text: str, frame: pl.DataFrame) -> pl.DataFrame:
         self.session.createDataFrame(frame.to_arrow()).createOrReplaceTempView("rows_in")
@@ -168,4 +197,4 @@ def engine_named(name: str, memory_limit: str | None = None, master: str | None 
         return DuckDbEngine(memory_limit)
     if name == "spark":
         return SparkEngine(master or "local[2]")
-    return PolarsEngine()
+    return PolarsEngine(memory_limit)

@@ -12,7 +12,7 @@ from engine.model import Text
 from web.auth import Visitor
 from web.context import language, needs, state_of
 from web.guards import Buckets
-from web.pages.base import choose_language, render
+from web.pages.base import remember_choices, render
 
 router = APIRouter()
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
@@ -20,7 +20,7 @@ Viewer = Annotated[Visitor, Depends(needs("viewer"))]
 
 @router.get("/sign-in", response_class=HTMLResponse)
 async def form(request: Request) -> Response:
-    choose_language(request)
+    remember_choices(request)
     if not state_of(request).gate.is_shared or state_of(request).gate.visitor(request) is not None:
         return RedirectResponse("/", 303)
     return render(request, "sign_in.html", None, failure="")
@@ -66,7 +66,7 @@ async def sign_out(request: Request, visitor: Viewer) -> Response:
 @router.get("/api", response_class=HTMLResponse)
 async def api_page(request: Request, visitor: Viewer) -> HTMLResponse:
     """The endpoints, from the OpenAPI description."""
-    choose_language(request)
+    remember_choices(request)
     schema: dict[str, Any] = request.app.openapi()
     calls = [
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -17,7 +17,8 @@ from engine.errors import Lang
 from engine.kinds import LABELS
 from engine.model import Text
 from web.auth import ROLES, Visitor
-from web.context import language, state_of
+from web.context import language, library_of, state_of
+from web.problems import ApiProblem
 from web.words import ROLE_WORDS, day_text, tone
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
@@ -60,12 +61,17 @@ def _text(request: Request, name: str, visitor: Visitor | None, context: dict[st
     state, lang = state_of(request), language(request)
     session = state.gate.start(request)
     path = request.url.path
+    library = library_of(request)
+    policies = [(name, other.pack.label.get(lang)) for name, other in state.libraries.items()]
     return _environment.get_template(name).render(
         context,
         t=words(lang),
         lang=lang,
         visitor=visitor,
-        pack=state.library.pack,
+        pack=library.pack,
+        policies=policies if len(policies) > 1 else [],
+        policy_query=f"&policy={quote(library.pack.id)}" if len(policies) > 1 else "",
+        section=next((href for href, _, _ in NAVIGATION if _is_here(path, href)), "/"),
         path=path,
         navigation=[
             (href, text.get(lang), _is_here(path, href))
@@ -98,13 +104,20 @@ def with_query(path: str, pairs: Any) -> str:
     return f"{path}?{text}" if text else path
 
 
-def choose_language(request: Request) -> None:
-    """`?lang=en` stays in force for the session."""
+def remember_choices(request: Request) -> None:
+    """`?lang=en` stays in force for the session, and so does the policy a page is about."""
     chosen = request.query_params.get("lang")
     if chosen in ("zh", "en"):
         request.session["lang"] = chosen
+    policy = library_of(request).pack.id
+    if len(state_of(request).libraries) > 1 and request.session.get("policy") != policy:
+        request.session["policy"] = policy
 
 
 def error_page(request: Request, status: int, text: Text) -> HTMLResponse:
+    try:
+        library_of(request)
+    except ApiProblem:  # a policy there is not
+        request.state.library = state_of(request).first
     visitor = state_of(request).gate.visitor(request) if "session" in request.scope else None
     return render(request, "error.html", visitor, status, message=text.get(language(request)), code=status)

@@ -9,18 +9,20 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
 
 from engine.errors import Lang
+from engine.kinds import LABELS
 from engine.load import Pack
 from engine.model import Field, Text
 from web import grid
 from web.api import batch_state
 from web.auth import Visitor
 from web.batches import Batch
-from web.context import language, needs, pack_of, state_of
-from web.pages.base import choose_language, render
+from web.context import language, library_of, needs, pack_of, state_of
+from web.ledger_batch import RECORD
+from web.pages.base import remember_choices, render
 from web.pages.calculate import day_of
 from web.problems import ApiProblem
 from web.uploads import SUFFIXES
-from web.words import SKIPPED_WORDS
+from web.words import SKIPPED_WORDS, tone
 
 router = APIRouter()
 Officer = Annotated[Visitor, Depends(needs("officer"))]
@@ -39,9 +41,8 @@ STAGES = {
 
 @router.get("/batch", response_class=HTMLResponse)
 async def batches(request: Request, visitor: Officer) -> HTMLResponse:
-    choose_language(request)
-    state = state_of(request)
-    pack = state.library.pack
+    remember_choices(request)
+    state, pack = state_of(request), pack_of(request)
     return render(
         request,
         "batch.html",
@@ -58,11 +59,11 @@ async def batches(request: Request, visitor: Officer) -> HTMLResponse:
 
 
 def examples(pack: Pack) -> list[str]:
-    """The example workbooks of the rules that can be handed in here: dossiers and tables of targets."""
+    """The example workbooks that can be handed in here: dossiers, tables of targets, ledgers of duties."""
     return sorted(
         path.name
         for path in (pack.folder / "examples").glob("*.xlsx")
-        if path.stem in pack.dossiers or path.stem.startswith("targets")
+        if path.stem in pack.dossiers or path.stem.startswith(("targets", "duty_ledger"))
     )
 
 
@@ -84,11 +85,18 @@ async def example(request: Request, _: Officer, name: str) -> FileResponse:
 
 
 @router.post("/batch/upload")
-async def upload(request: Request, visitor: Officer, filename: str, period: str = "") -> JSONResponse:
+async def upload(request: Request, visitor: Officer, filename: str, period: str = "", record: str = "") -> JSONResponse:
     """A file as the body, sent by the page's script."""
     state = state_of(request)
     batch = await state.batches.submit(
-        visitor.owner, filename, request.stream(), day_of(request)[0].isoformat(), language(request), period=period[:40]
+        visitor.owner,
+        filename,
+        request.stream(),
+        library_of(request),
+        day_of(request)[0].isoformat(),
+        language(request),
+        RECORD if record == RECORD else "",
+        period[:40],
     )
     return JSONResponse({"location": f"/batch/{batch.id}"}, 202)
 
@@ -111,9 +119,11 @@ def show(
     page: int = 1,
     view: Literal["results", "problems", "columns"] = "results",
 ) -> HTMLResponse:
-    choose_language(request)
     state, lang = state_of(request), language(request)
     batch = state.batches.get(visitor.owner, identity)
+    request.state.library = state.libraries.get(batch.policy, state.first)
+    remember_choices(request)
+    pack = pack_of(request)
     shared: dict[str, Any] = {"batch": batch, "stages": STAGES, "view": view}
     if batch.state != "done":
         return render(request, "batch_wait.html", visitor, **shared)
@@ -133,8 +143,9 @@ def show(
         page=page,
         pages=max(1, -(-rows.matching // PAGE)) if rows is not None else 1,
         skipped_words=SKIPPED_WORDS,
-        columns=_columns(state.library.pack, summary, batch, lang),
-        records=_records(state.library.pack, lang),
+        tones={label.get(lang): tone(status) for status, label in LABELS.items()},
+        columns=_columns(pack, summary, batch, lang),
+        records=_records(pack, lang),
         files=[name for name in grid.FILES if (batch.results / name).is_file()],
         problems=_problems(batch) if view == "problems" else [],
         excerpts=_excerpts(batch) if view == "problems" else [],
@@ -199,11 +210,12 @@ def _fields(pack: Pack, table: dict[str, Any]) -> dict[str, Field]:
 
 
 def _records(pack: Pack, lang: Lang) -> list[tuple[str, str]]:
+    ledger = (RECORD, "履职台账" if lang == "zh" else "ledger of duties done")
     return [
         (f"{dossier.id}.{record.name}", f"{dossier.label.get(lang)} / {record.label.get(lang)}")
         for dossier in pack.dossiers.values()
         for record in dossier.records.values()
-    ]
+    ] + [ledger]
 
 
 @router.post("/batch/{identity}/mapping")

@@ -27,10 +27,10 @@ from engine.report import dossier_table, explain_dossier, flat_table
 from engine.values import Value
 from web import grid
 from web.auth import Visitor
-from web.context import language, needs, pack_of, state_of
+from web.context import language, library_of, needs, pack_of, state_of
 from web.dossiers import assess_case_of, make_case
 from web.forms import Control, controls, provision_controls, read_typed
-from web.pages.base import choose_language, fragment, render
+from web.pages.base import fragment, remember_choices, render
 from web.problems import ApiProblem
 from web.views import default_day, dossier_view, result_view
 
@@ -43,8 +43,8 @@ _ROW = re.compile(r"([a-z_]+)\.(\d{1,2})\.([a-z_0-9]+)")
 @router.get("/", response_class=HTMLResponse)
 async def choose(request: Request, visitor: Viewer, q: str = "", plan: str = "", kind: str = "") -> HTMLResponse:
     """The matters one can calculate, by plan and kind."""
-    choose_language(request)
-    library = state_of(request).library
+    remember_choices(request)
+    library = library_of(request)
     kinds = {item.value for item in ProvisionKind} - {"parameter"}
     found = [
         provision
@@ -93,8 +93,7 @@ def fill(request: Request, identity: str) -> Filled:
 
 def day_of(request: Request) -> tuple[date, bool]:
     """The day of assessment that was asked for, or the proposed one; and whether what was typed is no day."""
-    state = state_of(request)
-    proposed = default_day(state.library.pack, state.settings.today())
+    proposed = default_day(pack_of(request), state_of(request).settings.today())
     try:
         return read_as_of(request.query_params.get("day") or None) or proposed, False
     except FactError:
@@ -108,7 +107,7 @@ def assess_filled(pack: Pack, filled: Filled) -> Outcome:
 
 @router.get("/calculate/{identity}", response_class=HTMLResponse)
 async def calculate(request: Request, visitor: Viewer, identity: str) -> HTMLResponse:
-    choose_language(request)
+    remember_choices(request)
     if identity in pack_of(request).dossiers:
         return _dossier_page(request, visitor, pack_of(request).dossiers[identity])
     filled = fill(request, identity)

@@ -8,7 +8,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -16,7 +15,7 @@ from fastapi.responses import HTMLResponse
 
 from engine.assessing import assess_case, read_inputs
 from engine.checking import check_submission
-from engine.duties import list_duties
+from engine.duties import DutyLine, list_duties
 from engine.errors import HeguiError, Lang
 from engine.kinds import LABELS
 from engine.load import Pack
@@ -27,11 +26,13 @@ from engine.values import money_text, yuan_text
 from facts.reading import read_facts
 from web.auth import Visitor
 from web.batches import Batch
-from web.context import language, needs, state_of
-from web.pages.base import choose_language, render
+from web.context import language, needs, pack_of, state_of
+from web.ledger_batch import entries_of
+from web.pages.base import remember_choices, render
 from web.pages.calculate import day_of
 from web.rule_parts import tables
 from web.target_batch import read_targets
+from web.uploads import SUFFIXES
 from web.words import tone
 
 router = APIRouter()
@@ -49,12 +50,15 @@ def overview(
     indicator: str = "",
     month: str = "",
     body: str = "",
+    ledger: str = "",
 ) -> HTMLResponse:
-    choose_language(request)
-    state, lang = state_of(request), language(request)
-    pack = state.library.pack
-    done = [own for own in state.batches.of(visitor.owner) if own.state == "done"]
+    remember_choices(request)
+    lang, pack = language(request), pack_of(request)
+    done = [own for own in state_of(request).batches.of(visitor.owner) if own.state == "done" and own.policy == pack.id]
+    ledgers = [own for own in done if "ledger" in own.summary()]
+    done = [own for own in done if own not in ledgers]
     chosen = next((own for own in done if own.id == batch), None)
+    of_ledger = next((own for own in ledgers if own.id == ledger), ledgers[0] if ledgers and ledger != "none" else None)
     day = day_of(request)[0]
     first = _month(month) or day.replace(day=1)
     targets = [provision for provision in pack.provisions.values() if is_heatable(provision)]
@@ -73,7 +77,12 @@ def overview(
         target=of.id if of else "",
         month=first,
         body=body,
-        duties=_duties(pack, first, day, body[:60], lang),
+        indicator=indicator,
+        ledgers=ledgers,
+        of_ledger=of_ledger,
+        suffixes=SUFFIXES,
+        tone=tone,
+        duties=_duties(pack, first, day, body[:60], lang, of_ledger),
     )
 
 
@@ -152,12 +161,14 @@ def _example_subjects(pack: Pack) -> list[dict[str, Any]]:
     return _examples(pack, pack.digest)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _examples(pack: Pack, _: str) -> list[dict[str, Any]]:
     """What the example workbooks come to, worked out once for each version of the rules."""
     found: list[dict[str, Any]] = []
     for path in sorted((pack.folder / "examples").glob("*.xlsx")):
-        submission = read_facts([Path(path)], dossiers=pack.dossiers, provision=pack.find)
+        if path.stem not in pack.dossiers:  # a table of targets, a ledger, a workbook with deliberate faults
+            continue
+        submission = read_facts([path], dossiers=pack.dossiers, provision=pack.find)
         checked = check_submission(pack, submission, pack.reference_date, "reference")
         found += [
             {
@@ -301,7 +312,7 @@ def _report(
         sources.append(source)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def _example_targets(pack: Pack, _: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for path in sorted((pack.folder / "examples").glob("targets_*.xlsx")):
@@ -315,7 +326,7 @@ def _example_targets(pack: Pack, _: str) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What is due on one day for one matter; bodies with the same duty stand together."""
+    """What is due on one day for one matter; bodies with the same duty and the same fate stand together."""
 
     day: date
     matter: str
@@ -324,21 +335,27 @@ class Due:
     bodies: tuple[str, ...]
     clause: str
     passed: bool
+    status: str
+    label_of_status: str
+    done_on: date | None
+    remarks: tuple[str, ...]
 
 
-def _duties(pack: Pack, first: date, day: date, body: str, lang: Lang) -> dict[str, Any]:
-    """The month's duties by day."""
+def _duties(pack: Pack, first: date, day: date, body: str, lang: Lang, ledger: Batch | None) -> dict[str, Any]:
+    """The month's duties by day; with a ledger also what became of each."""
+    entries = entries_of(ledger.summary()["ledger"], ledger.filename) if ledger is not None else None
     last = (first.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
     try:
-        found = list_duties(pack, load_schedule(pack), first, last, day, body=body or None)
+        found = list_duties(pack, load_schedule(pack), first, last, day, entries, body or None)
     except HeguiError as error:
-        return {"lines": [], "count": 0, "failure": error.problems[0].message(lang), "waiting": []}
-    groups: dict[tuple[date, str, str], list[str]] = {}
+        return {"lines": [], "count": 0, "failure": error.problems[0].message(lang), "waiting": [], "by": []}
+    groups: dict[tuple[date, str, str, str, date | None], list[DutyLine]] = {}
     for line in found.lines:
         occasion = line.occasion
-        groups.setdefault((occasion.due, occasion.provision, occasion.label.get(lang)), []).append(occasion.body)
+        key = (occasion.due, occasion.provision, occasion.label.get(lang), line.status, line.done_on)
+        groups.setdefault(key, []).append(line)
     lines = []
-    for (due, identity, label), bodies in sorted(groups.items()):
+    for (due, identity, label, status, done_on), own in sorted(groups.items(), key=lambda pair: pair[0][:4]):
         provision = pack.provision(identity)
         plan = provision.citation.plan.split("（")[0]
         lines.append(
@@ -347,10 +364,16 @@ def _duties(pack: Pack, first: date, day: date, body: str, lang: Lang) -> dict[s
                 provision.label.get(lang),
                 identity,
                 label,
-                tuple(dict.fromkeys(filter(None, bodies))),
+                tuple(dict.fromkeys(filter(None, (line.occasion.body for line in own)))),
                 f"{plan} {provision.citation.path}",
                 due < day,
+                status,
+                LABELS[status].get(lang) if status else "",
+                done_on,
+                tuple(dict.fromkeys(line.about for line in own if line.about and line.about != label)),
             )
         )
+    counts = Counter(line.status for line in found.lines if line.status)
+    by = [(status, LABELS[status].get(lang), counts[status]) for status in LABELS if counts[status]]
     waiting = [(pack.provision(identity).label.get(lang), text.get(lang), identity) for identity, text in found.waiting]
-    return {"lines": lines[:MAX_DUTIES], "count": len(found.lines), "failure": "", "waiting": waiting}
+    return {"lines": lines[:MAX_DUTIES], "count": len(found.lines), "failure": "", "waiting": waiting, "by": by}

@@ -15,8 +15,8 @@ from engine.model import Provision, ProvisionKind
 from engine.values import Value
 from web import plots, rule_parts
 from web.auth import Visitor
-from web.context import language, needs, state_of
-from web.pages.base import choose_language, render
+from web.context import language, library_of, needs, state_of
+from web.pages.base import remember_choices, render
 from web.pages.calculate import fill
 from web.pages.what_if import fact_plot, movable
 from web.views import about
@@ -30,8 +30,8 @@ Analyst = Annotated[Visitor, Depends(needs("analyst"))]
 async def browse(
     request: Request, visitor: Viewer, q: str = "", plan: str = "", kind: str = "", bureau: str = ""
 ) -> HTMLResponse:
-    choose_language(request)
-    library = state_of(request).library
+    remember_choices(request)
+    library = library_of(request)
     kinds = [item.value for item in ProvisionKind]
     found = library.find(q[:200], plan, kind if kind in kinds else "", bureau)
     return render(
@@ -54,8 +54,8 @@ async def browse(
 @router.get("/rules/{identity}", response_class=HTMLResponse)
 def show(request: Request, visitor: Viewer, identity: str) -> HTMLResponse:
     """One provision; facts in the query are the officer's own case, marked in the plots."""
-    choose_language(request)
-    library, lang = state_of(request).library, language(request)
+    remember_choices(request)
+    library, lang = library_of(request), language(request)
     filled = fill(request, identity)
     provision = filled.provision
     cases = library.cases.get(identity, [])

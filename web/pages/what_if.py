@@ -18,9 +18,9 @@ from engine.trace import OUTPUT_LABELS
 from engine.types import MONEY, RATIO, Kind
 from engine.values import Value, decimal_text, money_text, percent_text
 from web.auth import Visitor
-from web.context import language, needs, state_of
+from web.context import language, library_of, needs
 from web.forms import reads, written
-from web.pages.base import choose_language, fragment, render
+from web.pages.base import fragment, remember_choices, render
 from web.pages.calculate import Filled, _controls, _result, fill
 from web.plots import Axis, tiers_plot
 from web.tiers import MOVABLE, Tier, Tiers, explore, number_of, value_of
@@ -40,8 +40,8 @@ def movable(provision: Provision) -> list[Field]:
 
 @router.get("/what-if", response_class=HTMLResponse)
 async def choose(request: Request, visitor: Viewer, q: str = "", plan: str = "") -> HTMLResponse:
-    choose_language(request)
-    library = state_of(request).library
+    remember_choices(request)
+    library = library_of(request)
     found = [provision for provision in library.find(q[:200], plan) if movable(provision)]
     return render(
         request,
@@ -57,7 +57,7 @@ async def choose(request: Request, visitor: Viewer, q: str = "", plan: str = "")
 
 @router.get("/what-if/{identity}", response_class=HTMLResponse)
 async def what_if(request: Request, visitor: Viewer, identity: str) -> HTMLResponse:
-    choose_language(request)
+    remember_choices(request)
     filled = fill(request, identity)
     return render(
         request,

@@ -147,7 +147,8 @@ if (drop) {
     if (file.size > Number(drop.dataset.limit)) return say(drop.dataset.tooLarge);
     const request = new XMLHttpRequest();
     request.open("POST", drop.dataset.upload + "?" + new URLSearchParams({
-      filename: file.name, day: drop.elements.day.value, period: drop.elements.period ? drop.elements.period.value : "",
+      filename: file.name, policy: drop.dataset.policy, record: drop.dataset.record || "", day: drop.elements.day.value,
+      period: drop.elements.period ? drop.elements.period.value : "",
     }));
     request.setRequestHeader("X-CSRF-Token", csrf);
     request.setRequestHeader("Accept", "application/json");
