@@ -305,7 +305,7 @@ class _Writer:
                     self.line(indent, "return None")
                     return
                 continue
-            if not output.required and output.statuses is not None:
+            if (not output.required and output.statuses is not None) or (output.hidden and _has_call(value)):
                 # It may fail on its own (a date beyond the calendar); the reference knows how.
                 self.line(indent, f"return {self.constant(_stop)}()")
                 return

@@ -99,7 +99,10 @@ class Graph:
             case Flag(name):
                 return self.vertex("flag", name)
             case Test(op, first, second):
-                return self.vertex("test", op, self.add(first), self.add(second))
+                sides = self.add(first), self.add(second)
+                if any(self[side].kind == "null" for side in sides):
+                    return self.truth(None)
+                return self.vertex("test", op, *sides)
             case All(parts):
                 return self.joint("all", [self.add(part) for part in parts])
             case AnyOf(parts):
@@ -178,6 +181,8 @@ class Graph:
             return then if test.value else other
         if then == other:
             return then  # where the condition is unknown both sides agree
+        if test.kind == "truth" and self.differ(then, other):
+            return self.vertex("null")
         if test.kind == "test":
             shorter = self._given_not(condition, other)
             if shorter != other and self._silences(condition, other) and self._silences(condition, shorter):

@@ -17,6 +17,7 @@ from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables
 from engine.evaluate.graph import Graph, Staging, Vertex, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
 from engine.model import Field
+from engine.normal import Const
 from engine.types import Kind
 
 CODE = pl.Int16
@@ -79,9 +80,8 @@ class PolarsPlan:
         found = {STATUS: graph.add(self.plan.status)}
         for output in self.plan.outputs:
             found[value_column(output.name)] = graph.add(output.value)
-            denominator = graph.add(output.denominator)
-            if graph[denominator].kind != "const":
-                found[denominator_column(output.name)] = denominator
+            if not isinstance(output.denominator, Const):
+                found[denominator_column(output.name)] = graph.add(output.denominator)
         error = graph.add(self.plan.error)
         if graph[error].value is not False:
             found[ERROR] = error

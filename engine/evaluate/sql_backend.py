@@ -18,6 +18,7 @@ from engine.errors import PackError, Problem
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
+from engine.normal import Const
 from engine.types import Kind
 
 Dialect = Literal["duckdb", "spark"]
@@ -50,9 +51,8 @@ class SqlPlan:
         wanted = {STATUS: graph.add(plan.status)}
         for output in plan.outputs:
             wanted[value_column(output.name)] = graph.add(output.value)
-            denominator = graph.add(output.denominator)
-            if graph[denominator].kind != "const":
-                wanted[denominator_column(output.name)] = denominator
+            if not isinstance(output.denominator, Const):
+                wanted[denominator_column(output.name)] = graph.add(output.denominator)
         error = graph.add(plan.error)
         if graph[error].value is not False:
             wanted[ERROR] = error
