@@ -104,11 +104,6 @@ def tiny(tmp_path: Path) -> Path:
 # A PostgreSQL server of our own
 
 
-def _as_postgres(*command: str) -> list[str]:
-    """The server refuses to run as root; everything of it belongs to the account its package made."""
-    return ["runuser", "-u", "postgres", "--", *command] if os.geteuid() == 0 else list(command)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The URL of a server in a folder of its own, reached by a socket there; nothing listens on the network."""
@@ -122,16 +117,18 @@ def postgres() -> Iterator[str]:
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         data = folder / "data"
-        run = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        subprocess.run(_as_postgres(f"{where}/initdb", "-D", f"{data}", "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                                    "--locale=C.UTF-8"), **run)  # type: ignore[call-overload]  # fmt: skip
+        run: dict[str, Any] = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        if os.geteuid() == 0:  # the server refuses to run as root; all of it belongs to the account its package made
+            run |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+        subprocess.run([f"{where}/initdb", "-D", f"{data}", "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                        "--locale=C.UTF-8"], **run)  # fmt: skip
         control = [f"{where}/pg_ctl", "-D", f"{data}", "-w", "-l", f"{folder}/log"]
         options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-        subprocess.run(_as_postgres(*control, "-o", options, "start"), **run)  # type: ignore[call-overload]
+        subprocess.run([*control, "-o", options, "start"], **run)
         try:
             yield f"postgresql://postgres@/postgres?host={folder}"
         finally:
-            subprocess.run(_as_postgres(*control, "-m", "immediate", "stop"), **run)  # type: ignore[call-overload]
+            subprocess.run([*control, "-m", "immediate", "stop"], **run)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
