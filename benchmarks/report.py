@@ -51,8 +51,8 @@ REMARKS = """Where an aim is missed, why:
 
 - From CSV to CSV, Hegui checks every cell before it is read, lists what it refuses, adds up what it decided and loads
   its pack; the hand-written query takes every cell to be right. Beside one that checks its cells too the gap narrows.
-- Memory of a CSV is that of the blocks under way, whatever the file's size (a hundred million rows: 341 MB at the
-  peak, `hegui batch` over `benchmarks.end_to_end`'s sales growth file, ten times over); beside it a small file's is large.
+- Memory of a CSV is that of the blocks under way, whatever the file's size (a hundred million rows, the sales growth
+  file of 10,000,000 rows ten times over: 341 MB at the peak); beside the hand-written's for a small file it is large.
 - In memory Hegui also works out which rows are undetermined, which facts would decide them, and where the calendar
   ends.
 - OpenFisca and PolicyEngine answer in 32-bit floats, which is fast and wrong (below).
