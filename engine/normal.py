@@ -12,8 +12,8 @@ Source of the exact comparison: for d, e > 0, n/d < m/e iff n*e < m*d.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from datetime import date
 from fractions import Fraction
 from math import gcd
@@ -707,13 +707,29 @@ def any_of(parts: tuple[Condition, ...]) -> Condition:
 
 
 def choose_term(condition: Condition, then: Term, other: Term) -> Term:
-    if condition == Truth(True) or (then == other and not isinstance(then, Null)):
+    """`then if condition else other`; a condition that may fail stays, though both sides are the same."""
+    if condition == Truth(True) or (then == other and not isinstance(then, Null) and not has_call(condition)):
         return then
     if condition == Truth(False):
         return other
     if condition == Truth(None) and (isinstance(then, Null) or isinstance(other, Null)):
         return Null()
     return Choose(condition, then, other)
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A node and everything in it, each as often as it occurs, from the outside in and from left to right."""
+    yield node
+    for name in node.__match_args__:
+        held = getattr(node, name)
+        for part in held if isinstance(held, tuple) else (held,):
+            if is_dataclass(part):
+                yield from nodes(part)  # type: ignore[arg-type]
+
+
+def has_call(node: Node) -> bool:
+    """Whether a calendar function is in it, which may have no answer."""
+    return any(isinstance(part, DateCall) for part in nodes(node))
 
 
 def _factor(term: Term, seed: int) -> int:

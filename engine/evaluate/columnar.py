@@ -51,6 +51,7 @@ from engine.normal import (
     compare_terms,
     encode,
     negate,
+    nodes,
     normal_form,
     operate,
 )  # fmt: skip
@@ -240,25 +241,7 @@ def known(what: Node) -> Condition:
 
 def column_names(node: Node) -> Iterator[str]:
     """The columns a node reads, each as often as it is read."""
-    match node:
-        case Column(name) | Flag(name):
-            yield name
-        case Operation(_, left, right) | Test(_, left, right):
-            yield from column_names(left)
-            yield from column_names(right)
-        case DateCall(_, arguments):
-            for part in arguments:
-                yield from column_names(part)
-        case Choose(condition, then, other):
-            for inner in (condition, then, other):
-                yield from column_names(inner)
-        case All(parts) | AnyOf(parts):
-            for operand in parts:
-                yield from column_names(operand)
-        case Negate(negated):
-            yield from column_names(negated)
-        case Known(what):
-            yield from column_names(what)
+    return (part.name for part in nodes(node) if isinstance(part, (Column, Flag)))
 
 
 # The outcome
@@ -340,8 +323,7 @@ def _is_known(expr: Expr) -> Expr:
 
 
 def _is_open(expr: Expr) -> Expr:
-    found = _is_known(expr)
-    return always(not found.value) if isinstance(found, Literal) else Not(found)
+    return _none(_is_known(expr))
 
 
 def _none(expr: Expr) -> Expr:
@@ -545,30 +527,8 @@ def words_of(plan: ColumnPlan) -> tuple[str, ...]:
     for field in plan.facts.values():
         found.update(dict.fromkeys(field.type.values or ()))
     for node in plan.nodes():
-        found.update(dict.fromkeys(_words(node)))
+        found.update(dict.fromkeys(part.value for part in nodes(node) if isinstance(part, Word)))
     return tuple(found)
-
-
-def _words(node: Node) -> Iterator[str]:
-    match node:
-        case Word(value):
-            yield value
-        case Operation(_, left, right) | Test(_, left, right):
-            yield from _words(left)
-            yield from _words(right)
-        case DateCall(_, arguments):
-            for part in arguments:
-                yield from _words(part)
-        case Choose(condition, then, other):
-            for inner in (condition, then, other):
-                yield from _words(inner)
-        case All(parts) | AnyOf(parts):
-            for operand in parts:
-                yield from _words(operand)
-        case Negate(negated):
-            yield from _words(negated)
-        case Known(what):
-            yield from _words(what)
 
 
 # The calendar by position

@@ -47,6 +47,7 @@ from engine.normal import (
     choose_term,
     compare_terms,
     encode,
+    has_call,
     negate,
     normal_form,
     operate,
@@ -101,23 +102,15 @@ def fold_unknown(node: Any, unknown: frozenset[str]) -> Any:
             found = fold_unknown(what, unknown)
             if isinstance(found, Null) or found == Truth(None):
                 return Truth(False)
-            return Truth(True) if _never_null(found) else Known(found)
+            return Truth(True) if _never_null(found) and not has_call(found) else Known(found)
     return node
 
 
 def _kept(*parts: Any) -> tuple[Any, ...]:
     """The parts of a strict node, none of which may fail unseen where another is null."""
-    if Null() in parts and any(map(_has_call, parts)):
+    if Null() in parts and any(map(has_call, parts)):
         raise CannotCompile
     return parts
-
-
-def _has_call(node: Any) -> bool:
-    if isinstance(node, DateCall):
-        return True
-    held = [getattr(node, name) for name in node.__match_args__]
-    inner = [part for value in held for part in (value if isinstance(value, tuple) else (value,))]
-    return any(_has_call(part) for part in inner if is_dataclass(part))
 
 
 def _never_null(node: Node) -> bool:
@@ -305,7 +298,7 @@ class _Writer:
                     self.line(indent, "return None")
                     return
                 continue
-            if (not output.required and output.statuses is not None) or (output.hidden and _has_call(value)):
+            if (not output.required and output.statuses is not None) or (output.hidden and has_call(value)):
                 # It may fail on its own (a date beyond the calendar); the reference knows how.
                 self.line(indent, f"return {self.constant(_stop)}()")
                 return
