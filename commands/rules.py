@@ -36,6 +36,21 @@ def _pack_name(ctx: click.Context, name: str | None) -> str:
     return name or str(ctx.find_root().obj["pack"])
 
 
+def _check_prefixes(prefixes: Sequence[str], *packs: Any) -> None:
+    """Every prefix begins the id of a provision. Errors (`PackError`): `unknown-provision`."""
+    from engine.errors import PackError, Problem, nearest
+
+    ids = [identity for pack in packs for identity in pack.ids]
+    unknown = [prefix for prefix in prefixes if not any(identity.startswith(prefix) for identity in ids)]
+    if unknown:
+        raise PackError(
+            [
+                Problem("unknown-provision", fields={"id": prefix, "suggestion": nearest(prefix, ids) or ""})
+                for prefix in unknown
+            ]
+        )
+
+
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[str], None]]:
     """The provision being looked at, on a terminal only; cleared at the end."""
@@ -86,6 +101,7 @@ def verify_command(
 
     lang = _lang(ctx)
     pack = load_for_verification(_pack_name(ctx, pack_name))
+    _check_prefixes(only, pack)
     with _progress(len(pack.ids)) as show:
         report = verify(pack, only, show)
     shown = report.findings if show_all else report.open
@@ -156,10 +172,13 @@ def diff_command(
 
     lang = _lang(ctx)
     before, after = load_pack(old).load_all(), load_pack(new).load_all()
+    _check_prefixes(only, before, after)
+    effect, unread = _effect(before, after, files, lang, _read_facts) if files else (None, False)
+    if unread:
+        ctx.exit(2)
     with _progress(len(after.ids)) as show:
         changes = compare_packs(before, after, only, show)
     shown = [change for change in changes if show_all or change.kind != SAME]
-    effect = _effect(before, after, files, lang, _read_facts) if files else None
     if form == "json":
         click.echo(
             json.dumps(
@@ -232,18 +251,25 @@ def _change_data(change: Any) -> dict[str, Any]:
     return found
 
 
-def _effect(before: Any, after: Any, files: Sequence[Path], lang: Lang, read_facts: Callable[..., Any]) -> Any:
-    """The effect on money; `read_facts(files, pack)` reads what was submitted, which is not the engine's to know."""
+def _effect(
+    before: Any, after: Any, files: Sequence[Path], lang: Lang, read_facts: Callable[..., Any]
+) -> tuple[Any, bool]:
+    """The effect on money, and whether nothing could be read.
+
+    `read_facts(files, pack)` reads what was submitted, which is not the engine's to know.
+    """
     from engine.pack_diff import money_effect
 
     submissions = tuple(read_facts(files, pack) for pack in (before, after))
-    for submission in submissions:
-        for problem in submission.problems:
-            click.echo(problem.render(lang), err=True)
+    texts = (problem.render(lang) for submission in submissions for problem in submission.problems)
+    for text in dict.fromkeys(texts):  # most are problems of the file, under either pack
+        click.echo(text, err=True)
+    if not any(submission.cases or submission.flat for submission in submissions):
+        return None, True
     days = tuple(
         submission.as_of or pack.reference_date for submission, pack in zip(submissions, (before, after), strict=True)
     )
-    return money_effect(before, after, submissions, days)
+    return money_effect(before, after, submissions, days), False
 
 
 def _effect_lines(effect: Any, lang: Lang) -> list[str]:
@@ -321,6 +347,7 @@ def mutate_command(ctx: click.Context, prefixes: tuple[str, ...], cases: Path | 
 
     lang = _lang(ctx)
     pack = load_pack(_pack_name(ctx, None)).load_all()
+    _check_prefixes(prefixes, pack)
     with _progress(len(pack.ids)) as show:
         report = mutate(pack, load_cases(pack), prefixes, show)
     score = decimal_text(report.score * 100, 2)

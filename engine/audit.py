@@ -195,10 +195,16 @@ class AuditLog:
             yield Recorded(stored.number, stored.hash, RunRecord(_head(stored, self.store.shown), {}))
 
     def run(self, number: int) -> Recorded:
-        """One record whole. Errors (`AuditError`): `audit-no-such-run`, `audit-record-changed`."""
-        stored = self.store.record(number)
+        """One record whole.
+
+        Errors (`AuditError`): `audit-no-such-run`, `audit-record-missing`, `audit-record-changed`.
+        """
+        stored = self.store.record(number) if abs(number) < 2**63 else None
         if stored is None:
-            last = max((n for n, _ in self.store.heads()), default=0)
+            numbers = [witness for witness, _ in self.store.heads()]
+            if number in numbers:
+                raise AuditError(self._finding("audit-record-missing", number, first=number, last=number).problem)
+            last = max(numbers, default=0)
             raise AuditError(Problem("audit-no-such-run", self._place(number), {"number": number, "last": last}))
         faults = [finding.problem for finding in self._faults_of(stored)]
         if faults:

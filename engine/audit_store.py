@@ -172,16 +172,18 @@ class SqliteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
             self._connection.execute("PRAGMA synchronous = EXTRA")  # on disk, its folder entry too, before it is said
-            self._prepare()
+            self._prepare(create)
         except (sqlite3.Error, OSError) as error:
             raise _unavailable(self.shown, error) from None
 
-    def _prepare(self) -> None:
+    def _prepare(self, create: bool) -> None:
         def ready() -> bool:
             found = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_files'").fetchone()
             return found is not None
 
         if not ready():
+            if not create:  # an empty file, or a database of something else
+                raise _missing(self.shown)
             with self._writing():
                 if not ready():  # another writer may have been first
                     for statement in _statements(_SQLITE_TABLES):
@@ -326,8 +328,12 @@ class ServerStore:
             sql.Column("data", sql.LargeBinary, nullable=False),
         )
         with self._asking():
+            try:
+                address = sql.make_url(f"postgresql+psycopg://{rest}")
+            except ValueError as error:  # a port that is no number
+                raise _unavailable(self.shown, error) from None
             self._engine = sql.create_engine(
-                f"postgresql+psycopg://{rest}", connect_args={"connect_timeout": WAIT_SECONDS}, pool_pre_ping=True
+                address, connect_args={"connect_timeout": WAIT_SECONDS}, pool_pre_ping=True
             )
             self._prepare(meta, create)
 

@@ -252,6 +252,7 @@ register(
         "unknown-record": Wording(
             "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
         ),
+        "unwritable-file": Wording("写不了 {path}：{reason}", "{path} cannot be written: {reason}"),
         "unreadable-file": Wording("读不了 {path}：{reason}", "{path} cannot be read: {reason}"),
         # tables
         "table-overlap": Wording(

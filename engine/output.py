@@ -15,6 +15,7 @@ from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
+from engine.errors import HeguiError, Problem
 from engine.report import Cell, Money, Percent, Table, cell_text
 from engine.values import decimal_text, yuan_text
 
@@ -120,18 +121,32 @@ def csv_text(tables: Sequence[Table]) -> str:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when all went well and removed otherwise."""
+    """A temporary path beside `path`, renamed to it when all went well and removed otherwise.
+
+    Errors (`HeguiError`): `unwritable-file`.
+    """
     import tempfile
 
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> HeguiError:
+    reason = error.strerror or str(error)
+    return HeguiError(Problem("unwritable-file", fields={"path": str(path), "reason": reason}))
 
 
 def _umask() -> int:

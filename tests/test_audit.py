@@ -648,6 +648,38 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     found = hegui("audit", "list", "--audit", "mysql://root:secret@host/x")
     assert found.exit_code == 2
     assert "secret" not in found.stderr
+    found = hegui("audit", "list", "--audit", "postgresql://root:secret@host:port/x")
+    assert found.exit_code == 2
+    assert "audit-database" in found.stderr
+    assert "secret" not in found.stderr
+
+
+def test_an_emptied_file_or_another_database_is_not_an_intact_log(tmp_path: Path) -> None:
+    emptied, other = tmp_path / "emptied.sqlite", tmp_path / "other.sqlite"
+    emptied.touch()
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE t (a)")
+    connection.commit()
+    connection.close()
+    for path in (emptied, other):
+        before = path.read_bytes()
+        found = hegui("audit", "verify", "--audit", str(path))
+        assert found.exit_code == 2
+        assert "audit-missing" in found.stderr
+        assert path.read_bytes() == before
+
+
+def test_a_run_that_is_not_there_is_told_from_one_that_was_removed(tmp_path: Path) -> None:
+    where = str(tmp_path / "a.sqlite")
+    with AuditLog(where) as log:
+        log.add(run_of())
+    for number in ("2", "0", "9" * 25):
+        for command in (["audit", "show"], ["replay"]):
+            found = hegui(*command, number, "--audit", where)
+            assert found.exit_code == 2
+            assert "audit-no-such-run" in found.stderr
+    unguarded(f"sqlite:///{where}", "DELETE FROM audit_runs")
+    assert "audit-record-missing" in hegui("audit", "show", "1", "--audit", where).stderr
 
 
 def test_a_password_is_never_shown() -> None:

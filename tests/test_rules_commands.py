@@ -14,6 +14,7 @@ pytest.importorskip("z3")
 
 from commands.rules import COMMANDS, show_uncovered
 from engine.cases import load_cases
+from engine.errors import HeguiError, PackError
 from engine.load import load_pack
 from facts.reading import read_facts
 
@@ -71,6 +72,29 @@ def test_the_cases_of_findings_are_saved(tmp_path: Path) -> None:
     saved = tmp_path / "cases.yaml"
     run("verify", "--cases", str(saved), str(FAULTY / "not_monotone"))
     assert saved.read_text(encoding="utf-8").count("- provision: cut.completion") == 2
+
+
+@pytest.mark.parametrize("arguments", [["verify", "--only", "fiscal.budget.cut"], ["mutate", "fiscal.budget.cut"],
+                                       ["diff", "chuxiong_2019", "chuxiong_2019", "--only", "fiscal.budget.cut"]])  # fmt: skip
+def test_a_prefix_of_no_provision_is_a_mistake(arguments: list[str]) -> None:
+    found = CliRunner().invoke(main, arguments).exception
+    assert isinstance(found, PackError)
+    assert [problem.code for problem in found.problems] == ["unknown-provision"]
+
+
+def test_cases_that_cannot_be_saved_are_a_problem(tmp_path: Path) -> None:
+    arguments = ["verify", str(FAULTY / "cap_exceeded"), "--cases", str(tmp_path / "none" / "cases.yaml")]
+    found = CliRunner().invoke(main, arguments).exception
+    assert isinstance(found, HeguiError)
+    assert [problem.code for problem in found.problems] == ["unwritable-file"]
+
+
+def test_diff_of_facts_that_cannot_be_read_is_no_effect_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").touch()
+    pack = str(FAULTY / "cap_exceeded")
+    result = run("diff", pack, pack, "--facts", str(tmp_path / "empty.csv"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("file-empty") == 1
 
 
 def test_diff_of_a_pack_with_itself_is_empty() -> None:
