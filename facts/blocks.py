@@ -63,11 +63,13 @@ class Block:
     """Some rows of a table: stored columns, rows whose values no column holds, and what was refused.
 
     `frame` has the columns of the program's schema. `loose` are rows with a number finer than its
-    column, by line, for the reference. Counts are of rows: read = in frame or loose + rejected + skipped.
+    column, by line, for the reference; `faulty` are rejected rows, as far as they could be read. Counts
+    are of rows: read = in frame or loose + rejected + skipped.
     """
 
     frame: pl.DataFrame
     loose: list[tuple[int, str | None, dict[str, Value | None]]] = field(default_factory=list)
+    faulty: list[Draft] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     rejected: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
@@ -115,7 +117,7 @@ class Source:
                 piece = file.read(size)
                 if not piece and not rest:
                     return
-                cut = piece.rfind(b"\n") + 1 if piece else 0
+                cut = piece.rfind(b"\n") + 1
                 if piece and not cut:
                     rest += piece
                     continue
@@ -315,9 +317,10 @@ class ColumnReader:
 
     def by_spelling(self, cells: pl.Series) -> pl.Series | None:
         """The stored values of a column's texts, null where none; None where only `expression` reads the column."""
-        if self.spellings is None or cells.dtype != pl.String():
+        spellings = self.spellings  # another thread may give them up meanwhile
+        if spellings is None or cells.dtype != pl.String():
             return None
-        found = self.spellings.read(cells)
+        found = spellings.read(cells)
         if found is None:
             self.spellings = None
         return found
@@ -664,6 +667,7 @@ class BlockReader:
         for number, draft in reader.rows(rows, first):
             if draft.fault is not None:
                 reader.tally.reject(draft.fault)
+                block.faulty.append(draft)
                 continue
             reader.tally.accept()
             subject = self._subject_of(draft.row, by_line[number])

@@ -27,9 +27,9 @@ from engine.model import Dossier
 from engine.source import Location
 from engine.types import Kind
 from engine.values import fold
-from facts.blocks import Block, BlockReader, Source, _RowReader
+from facts.blocks import Block, BlockReader, Source
 from facts.grid import Grid
-from facts.headings import GridRow, Target
+from facts.headings import Target
 from facts.joining import MAX_NAMES, MAX_SUGGESTED
 from facts.table_files import open_source
 from facts.tally import Draft
@@ -109,24 +109,6 @@ def recognise_files(paths: Sequence[Path], targets: Callable[[Grid, str], list[T
     return files if whole else None
 
 
-class _Reader(BlockReader):
-    """Blocks of stored columns; rows with a fault are kept too, since their case must know of them."""
-
-    def __init__(self, source: Source, program: Program) -> None:
-        super().__init__(source, program)
-        self.faulty: list[Draft] = []
-
-    def _slow(self, rows: Sequence[GridRow], block: Block, frames: list[pl.DataFrame], first: bool) -> None:
-        rejected = sum(block.rejected.values())
-        super()._slow(rows, block, frames, first)
-        if sum(block.rejected.values()) == rejected:
-            return
-        reader = _RowReader(Grid(self.source.name, None, iter(())), self.source.layout, [])
-        reader.grid.fixed_width = True
-        reader.width, reader.unheaded = self.width, self.unheaded
-        self.faulty += [draft for _, draft in reader.rows(rows, first) if draft.fault is not None]
-
-
 @dataclass
 class CaseTables:
     """The rows of some files on disk, and what became of them.
@@ -178,7 +160,7 @@ class CaseTables:
     def _read(self, number: int, source: Source) -> None:
         name = self.files.record(source)
         program = self.program.programs[name]
-        reader = _Reader(source, program)
+        reader = BlockReader(source, program)
         schema, summary = self._schema(name), self.summary
         given = [pl.col(one).alias(column) for one, column in self._compared(name).items() if one != column]
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
@@ -193,10 +175,9 @@ class CaseTables:
                 (pl.lit(number * LINES) + pl.col(ROW)).alias(N), _folded(frame.get_column(self.key)).alias(_FOLD),
                 pl.lit(None, dtype=pl.String).alias(_FAULT), pl.lit("").alias(_LACKS))
             self.pieces.append(f"in_{name}", frame.select(pl.col(one).cast(kind) for one, kind in schema.items()))
-            if reader.faulty:
-                self.pieces.append(f"in_{name}", self._faulty(number, name, reader.faulty))
-            kept += frame.height + len(reader.faulty)
-            reader.faulty = []
+            if block.faulty:
+                self.pieces.append(f"in_{name}", self._faulty(number, name, block.faulty))
+            kept += frame.height + len(block.faulty)
             summary.rows_in += block.rows_in
             summary.rejected.update(block.rejected)
             summary.skipped.update(block.skipped)
