@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import polars as pl
 
@@ -27,7 +28,19 @@ from engine.batch import (
 from engine.evaluate.naming import STATUS, value_column
 from engine.evaluate.polars_backend import column_type
 from engine.evaluate.sql_run import Engine
-from engine.model import Dossier, Field, FromAny, FromField, FromOutcome, FromSum, Matter, Provision, Source, Text
+from engine.model import (
+    Brought,
+    Dossier,
+    Field,
+    FromAny,
+    FromField,
+    FromOutcome,
+    FromSum,
+    Matter,
+    Provision,
+    Source,
+    Text,
+)  # fmt: skip
 from engine.values import Value
 
 CASE = "#case"
@@ -104,18 +117,16 @@ class CaseProgram:
     @staticmethod
     def _local(matter: Matter, fact: str, source: Source) -> Source | pl.Expr:
         """A source as its own row has it; what lies elsewhere is brought into a column first."""
-        if isinstance(source, (FromSum, FromAny)) or (isinstance(source, FromField) and source.record != matter.each):
-            return pl.col(_brought(matter, fact))
-        return source
+        return pl.col(_brought(matter, fact)) if _is_brought(source, matter.each) else source
 
-    def brought(self, record: str) -> dict[str, FromSum | FromAny | FromField]:
+    def brought(self, record: str) -> dict[str, Brought]:
         """The columns of a record's rows that come from other rows, and what is in them."""
         return {
             _brought(matter, fact): source
             for prepared in self.programs[record].steps
             if (matter := prepared.step.matter) is not None
             for fact, source in matter.inputs.items()
-            if isinstance(source, (FromSum, FromAny)) or (isinstance(source, FromField) and source.record != record)
+            if _is_brought(source, record)
         }
 
     def stored(self, record: str, name: str, value: Value | None) -> int | str | bool | None:
@@ -141,8 +152,7 @@ class CaseProgram:
             frame = filled.get(name)
             if frame is None or not program.steps or not frame.height:
                 continue
-            for prepared in program.steps:
-                frame = self._bring(prepared, name, frame, filled)
+            frame = self._bring(name, frame, filled)
             _, done = program.run(frame)
             for prepared in program.steps:
                 identity = prepared.provision.id
@@ -151,23 +161,17 @@ class CaseProgram:
             found.append(RecordOutcomes(name, program, frame, done))
         return found
 
-    def _bring(
-        self, prepared: Prepared, name: str, frame: pl.DataFrame, frames: Mapping[str, pl.DataFrame]
-    ) -> pl.DataFrame:
+    def _bring(self, name: str, frame: pl.DataFrame, frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """The rows with a column for each input that comes from other rows."""
-        matter = prepared.step.matter
-        assert matter is not None, "a dossier's steps come from its matters"
-        for fact, source in matter.inputs.items():
-            column = _brought(matter, fact)
-            if isinstance(source, (FromSum, FromAny)):
-                related = frames.get(source.record)
-                found = self._over(source, name, frame, related)
-                frame = frame.with_columns(found.alias(column))
-            elif isinstance(source, FromField) and source.record != name:
-                frame = frame.with_columns(self._elsewhere(source, frame, frames).alias(column))
-                if source.choices is not None:
-                    choice = self.programs[name]._choice(pl.col(column), source)
-                    frame = frame.with_columns(choice.alias(column))
+        for column, source in self.brought(name).items():
+            if isinstance(source, FromField):
+                found = self._elsewhere(source, frame, frames)
+            else:
+                found = self._over(source, name, frame, frames.get(source.record))
+            frame = frame.with_columns(found.alias(column))
+            if isinstance(source, FromField) and source.choices is not None:
+                choice = self.programs[name]._choice(pl.col(column), source)
+                frame = frame.with_columns(choice.alias(column))
         return frame
 
     def _elsewhere(self, source: FromField, frame: pl.DataFrame, frames: Mapping[str, pl.DataFrame]) -> pl.Series:
@@ -265,6 +269,11 @@ class CaseProgram:
         if name in frame.columns:
             return pl.col(name)
         return pl.lit(None, dtype=column_type(self.dossier.records[record].fields[name]))
+
+
+def _is_brought(source: Source, record: str) -> TypeGuard[Brought]:
+    """Whether an input of a record's row comes from other rows."""
+    return isinstance(source, (FromSum, FromAny)) or (isinstance(source, FromField) and source.record != record)
 
 
 def _brought(matter: Matter, fact: str) -> str:

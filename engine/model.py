@@ -308,7 +308,9 @@ class Constant:
     value: Value
 
 
-Source = FromField | FromSum | FromAny | FromOutcome | Constant
+Brought = FromSum | FromAny | FromField
+"""Where an input may come from other rows."""
+Source = Brought | FromOutcome | Constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class Pieces:
         raise NotImplementedError
 
     def frames(self, query: exp.Expr) -> Iterator[pl.DataFrame]:
-        """What a query gives, in its order, a bounded number of rows at a time."""
+        """What a query gives, in its order, a bounded number of rows at a time; the first frame is empty."""
         raise NotImplementedError
 
     def whole(self, query: exp.Expr) -> pl.DataFrame:
@@ -116,12 +116,9 @@ class DuckDbPieces(Pieces):
     def frames(self, query: exp.Expr) -> Iterator[pl.DataFrame]:
         with self._bounded(), self.connection.cursor() as cursor:
             reader = cursor.sql(query.sql("duckdb")).to_arrow_reader(ROWS_AT_ONCE)
-            empty = True
+            yield _frame(reader.schema.empty_table())
             for batch in reader:
-                empty = False
                 yield _frame(batch)
-            if empty:
-                yield _frame(reader.schema.empty_table())
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
@@ -155,14 +152,12 @@ class SparkPieces(Pieces):
         self._made += 1
         place = self.folder / f"result {self._made}"
         self.session.sql(query.sql("spark")).write.parquet(str(place))
-        empty = True
-        for part in sorted(place.glob("part-*.parquet")):
+        parts = sorted(place.glob("part-*.parquet"))
+        yield pl.scan_parquet(parts[0]).head(0).collect()
+        for part in parts:
             rows = pl.scan_parquet(part)
             for start in range(0, int(rows.select(pl.len()).collect().item()), ROWS_AT_ONCE):
-                empty = False
                 yield rows.slice(start, ROWS_AT_ONCE).collect()
-            if empty and part == max(place.glob("part-*.parquet")):
-                yield rows.collect()
             part.unlink()
 
 

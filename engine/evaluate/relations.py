@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from engine.evaluate.pieces import parsed, quoted
-from engine.model import FromAny, FromField, FromSum
+from engine.model import Brought, FromAny, FromField, FromSum
 from engine.values import Value
 
 N, CASE, ORDER = "#n", "#case", "#order"
 
 Stored = Callable[[str, str, Value | None], int | str | bool | None]
 """A value of a record's field as the field's column stores it."""
-Brought = FromSum | FromAny | FromField
 
 
 def rows_of(record: str) -> str:
