@@ -126,7 +126,7 @@ def due(
     from engine.assessing import read_as_of
     from engine.duties import LATE, list_duties
     from engine.duty_report import duty_data, duty_table
-    from engine.schedule import deadlines, load_schedule, trigger_facts
+    from engine.schedule import ledger_facts, load_schedule
 
     lang: Lang = ctx.obj["lang"]
     start, end = read_as_of(first), read_as_of(last)
@@ -141,8 +141,7 @@ def due(
     if ledgers:
         from facts.from_ledger import read_ledger
 
-        extra = {of.name: of for provision in deadlines(pack) for of in trigger_facts(pack, provision)}
-        entries, submission = read_ledger(ledgers, list(extra.values()))
+        entries, submission = read_ledger(ledgers, ledger_facts(pack))
         problems += submission.problems
     day = _day(lang, as_of) if ledgers or as_of else start
     duties = list_duties(pack, schedule, start, end, day, entries, bureau)

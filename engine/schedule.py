@@ -213,6 +213,11 @@ def trigger_facts(pack: Pack, provision: Provision) -> list[Field]:
     ]
 
 
+def ledger_facts(pack: Pack) -> list[Field]:
+    """The facts of all deadlines that a ledger may have to supply, each once."""
+    return list({of.name: of for provision in deadlines(pack) for of in trigger_facts(pack, provision)}.values())
+
+
 def _is_listed(of: Field) -> bool:
     return bool(of.choices) or (of.type.kind is Kind.QUANTITY and of.unit in (YEAR_UNIT, MONTH_UNIT))
 

@@ -13,7 +13,7 @@ from engine.duty_report import duty_data, duty_table
 from engine.errors import PackError
 from engine.output import csv_text, markdown_text
 from engine.periods import Every, Period, months_period, periods_ending, read_period
-from engine.schedule import deadlines, load_schedule, trigger_facts, unscheduled
+from engine.schedule import deadlines, ledger_facts, load_schedule, trigger_facts, unscheduled
 from facts.from_ledger import read_ledger
 
 PACK = load_pack("chuxiong_2019")
@@ -262,8 +262,7 @@ def test_an_entry_given_twice_is_a_problem() -> None:
 
 
 def test_the_example() -> None:
-    extra = {of.name: of for provision in deadlines(PACK) for of in trigger_facts(PACK, provision)}
-    entries, submission = read_ledger([EXAMPLE], list(extra.values()))
+    entries, submission = read_ledger([EXAMPLE], ledger_facts(PACK))
     assert not submission.problems
     assert len(entries) == 9
     found = due("2019-04-01", "2019-05-31", "2019-06-03", entries)

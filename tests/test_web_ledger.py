@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from engine import load_pack
 from engine.duties import Entry, list_duties
 from engine.kinds import LABELS
-from engine.schedule import deadlines, load_schedule, trigger_facts
+from engine.schedule import ledger_facts, load_schedule
 from facts.from_ledger import read_ledger
 from web.ledger_batch import _written, entries_of
 from web_helpers import EXAMPLES, client_of, csrf_of, finished, settings_in
@@ -41,8 +41,7 @@ def hand_in(client: TestClient, name: str, data: bytes, **query: str) -> str:
 def expected(first: date, last: date, day: date) -> Counter[str]:
     """What `hegui due` says of the example ledger."""
     pack = load_pack().load_all()
-    extra = {of.name: of for provision in deadlines(pack) for of in trigger_facts(pack, provision)}
-    entries, _ = read_ledger([LEDGER], list(extra.values()))
+    entries, _ = read_ledger([LEDGER], ledger_facts(pack))
     return Counter(line.status for line in list_duties(pack, load_schedule(pack), first, last, day, entries).lines)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from engine.audit import from_plain, to_plain
 from engine.duties import LATE, DutyList, Entry, list_duties
 from engine.errors import HeguiError, Lang, Problem
 from engine.load import Pack
 from engine.model import Dossier
 from engine.report import Table
-from engine.schedule import deadlines, load_schedule, trigger_facts
+from engine.schedule import ledger_facts, load_schedule
 from engine.source import Location
-from engine.values import Value
 from facts.from_ledger import ledger_dossier, read_ledger
 from facts.reading import Submission
 
@@ -26,8 +25,7 @@ RECORD = "ledger"
 
 def ledger_of(pack: Pack) -> Dossier:
     """The shape of the policy's ledger."""
-    extra = {of.name: of for provision in deadlines(pack) for of in trigger_facts(pack, provision)}
-    return ledger_dossier(list(extra.values()))
+    return ledger_dossier(ledger_facts(pack))
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,7 @@ class Ledger:
 def read_duties(pack: Pack, source: Path, as_of: date) -> Ledger | None:
     """The lines of a ledger and what they say of the year's duties; None where the file is no ledger."""
     pack.load_all()
-    extra = {of.name: of for provision in deadlines(pack) for of in trigger_facts(pack, provision)}
-    entries, submission = read_ledger([source], list(extra.values()))
+    entries, submission = read_ledger([source], ledger_facts(pack))
     if not entries:
         return None
     start, end = date(as_of.year, 1, 1), date(as_of.year, 12, 31)
@@ -85,17 +82,11 @@ def _written(entry: Entry) -> dict[str, Any]:
         "triggered_on": entry.triggered_on.isoformat() if entry.triggered_on else None,
         "done": entry.done,
         "done_on": entry.done_on.isoformat() if entry.done_on else None,
-        "facts": {name: _plain(value) for name, value in entry.facts.items() if value is not None},
+        "facts": {name: to_plain(value) for name, value in entry.facts.items() if value is not None},
         "sheet": entry.at.sheet,
         "cell": entry.at.cell,
         "line": entry.at.line,
     }
-
-
-def _plain(value: Value) -> dict[str, Any]:
-    if isinstance(value, date):
-        return {"day": value.isoformat()}
-    return {"number": str(value)} if isinstance(value, Fraction) else {"value": value}
 
 
 def entries_of(written: Sequence[Mapping[str, Any]], file: str) -> list[Entry]:
@@ -109,7 +100,7 @@ def entries_of(written: Sequence[Mapping[str, Any]], file: str) -> list[Entry]:
             _day(line["triggered_on"]),
             line["done"],
             _day(line["done_on"]),
-            {name: _value(value) for name, value in line["facts"].items()},
+            {name: from_plain(value) for name, value in line["facts"].items()},
             Location(file, line=line["line"], sheet=line["sheet"], cell=line["cell"]),
         )
         for line in written
@@ -118,12 +109,3 @@ def entries_of(written: Sequence[Mapping[str, Any]], file: str) -> list[Entry]:
 
 def _day(text: str | None) -> date | None:
     return date.fromisoformat(text) if text else None
-
-
-def _value(written: Mapping[str, Any]) -> Value:
-    if "day" in written:
-        return date.fromisoformat(written["day"])
-    if "number" in written:
-        return Fraction(written["number"])
-    value: Value = written["value"]
-    return value
