@@ -357,10 +357,7 @@ class Batch:
         summary.skipped.update(counts.skipped_by)
         if not submission.cases and not submission.flat:
             raise FactError(submission.errors or Problem("nothing-to-assess"))
-        present: dict[str, frozenset[str]] = {}
-        for table in submission.tables:
-            name = table.record or ""
-            present[name] = present.get(name, frozenset()) | table.fields
+        present = submission.present
         dossiers = {case.dossier for case in submission.cases}
         if len(dossiers) + len({one.provision for one in submission.flat}) > 1:
             raise FactError(Problem("several-kinds"))

@@ -77,6 +77,15 @@ class Submission:
         return tuple(problem for problem in self.problems if problem.severity == "warning")
 
     @property
+    def present(self) -> dict[str, frozenset[str]]:
+        """The fields that were submitted, by record; those of rows that are a provision's facts under no name."""
+        found: dict[str, frozenset[str]] = {}
+        for table in self.tables:
+            name = table.record or ""
+            found[name] = found.get(name, frozenset()) | table.fields
+        return found
+
+    @property
     def counts(self) -> Counts:
         """The sum over all tables, proved: nothing is lost and nothing counts twice."""
         rejected: Counter[str] = Counter()

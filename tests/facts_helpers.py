@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import date
 from pathlib import Path
 
+from engine.dossier import DossierOutcome, assess_dossier, derive_case, reference_agenda, skipped_matters
+from engine.errors import EvaluationError
 from engine.expr import Literal
+from engine.load import Pack
 from engine.model import (
     Choice,
     Citation,
@@ -120,3 +124,18 @@ def codes(submission: Submission, severity: str | None = None) -> list[str]:
 def places(submission: Submission, code: str) -> list[str]:
     """The places of one code without the folder."""
     return [str(p.location).rpartition("/")[2] for p in submission.problems if p.code == code]
+
+
+def case_by_case(pack: Pack, submission: Submission, day: date) -> Iterator[tuple[Dossier, DossierOutcome]]:
+    """Every case by the reference evaluator; one that reaches beyond the calendar is left out."""
+    for case in submission.cases:
+        dossier = pack.dossiers[case.dossier]
+        provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
+        skipped = skipped_matters(dossier, provisions, submission.present)
+        derived = derive_case(dossier, case)
+        agenda = reference_agenda(dossier, derived, skipped)
+        try:
+            found = assess_dossier(pack, dossier, derived, agenda, day, skipped, explained=False)
+        except EvaluationError:
+            continue
+        yield dossier, found

@@ -22,14 +22,14 @@ from click.testing import CliRunner
 
 import facts.blocks
 from commands.batch import batch as command
-from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
-from engine.errors import EvaluationError, FactError
+from engine.errors import FactError
 from engine.kinds import UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.outcome import assess
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
 from facts.reading import read_facts
+from facts_helpers import case_by_case
 
 DAY = date(2019, 12, 31)
 CUT = "fiscal.budget_cut.fundraising_shortfall"
@@ -256,20 +256,8 @@ def test_a_dossier_comes_to_what_it_does_case_by_case(pack: Pack, tmp_path: Path
     run(pack, source, tmp_path / "out.csv", provisions=())
     submission = read_facts([source], dossiers=pack.dossiers, provision=pack.find)
     dossier = pack.dossiers[name]
-    provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
-    present: dict[str, frozenset[str]] = {}
-    for table in submission.tables:
-        if table.record:
-            present[table.record] = present.get(table.record, frozenset()) | table.fields
-    skipped = skipped_matters(dossier, provisions, present)
     wanted: list[tuple[str, str, str | None]] = []
-    for case in submission.cases:
-        derived = derive_case(dossier, case)
-        try:
-            found = assess_dossier(pack, dossier, derived, reference_agenda(dossier, derived, skipped), DAY, skipped,
-                                   explained=False)
-        except EvaluationError:
-            continue
+    for _, found in case_by_case(pack, submission, DAY):
         wanted += [(item.matter.provision, item.outcome.status, None if item.paid is None else yuan_text(item.paid))
                    for item in found.items]
     got = [(row["provision"], row["status"], row.get("counted") or None) for row in rows_of(tmp_path / "out.csv")]

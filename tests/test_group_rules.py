@@ -21,8 +21,7 @@ import needs
 from commands.batch import batch as command
 from engine.batch import COUNTED, Assessment
 from engine.batch_cases import CaseProgram, related_frames, totals
-from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
-from engine.errors import EvaluationError, FactError, Problem
+from engine.errors import FactError, Problem
 from engine.evaluate import pieces
 from engine.evaluate.pieces import DuckDbPieces
 from engine.evaluate.relations import CASE, N, Relations
@@ -36,6 +35,7 @@ from engine.values import yuan_text
 from facts.batch import Batch, Options, Summary, _numbered
 from facts.case_tables import recognise_files
 from facts.reading import read_facts
+from facts_helpers import case_by_case
 
 DAY = date(2019, 12, 31)
 DOSSIERS = {"construction_firms": "chuxiong_2019", "industrial_firms": "chuxiong_2019", "departments": "chuxiong_2019",
@@ -137,19 +137,7 @@ def run(pack: Pack, paths: list[Path], target: Path, engine: Callable[[], Engine
 def by_reference(pack: Pack, paths: list[Path]) -> Iterator[tuple[str, str, int, str, str, int | None]]:
     """Subject, provision, line, status, what counts, and the line that is paid instead; case by case."""
     submission = read_facts(paths, dossiers=pack.dossiers, provision=pack.find)
-    present: dict[str, frozenset[str]] = {}
-    for table in submission.tables:
-        present[table.record or ""] = present.get(table.record or "", frozenset()) | table.fields
-    for case in submission.cases:
-        dossier = pack.dossiers[case.dossier]
-        skipped = skipped_matters(
-            dossier, {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}, present)
-        derived = derive_case(dossier, case)
-        try:
-            found = assess_dossier(pack, dossier, derived, reference_agenda(dossier, derived, skipped), DAY, skipped,
-                                   explained=False)
-        except EvaluationError:
-            continue
+    for dossier, found in case_by_case(pack, submission, DAY):
         for item in found.items:
             instead = None if item.yields_to is None else found.items[item.yields_to].row.at.line
             counted = "" if item.paid is None or dossier.total is None else yuan_text(item.paid)

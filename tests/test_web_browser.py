@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 import pytest
 from openpyxl import load_workbook
 
-from web_helpers import CUT, EXAMPLES, WHOLE, add_users, importorskip, served, settings_in
+from needs import WHOLE, importorskip
+from web_helpers import CUT, EXAMPLES, add_users, served, settings_in
 
 playwright = importorskip("playwright.sync_api")
 Page, expect = playwright.Page, playwright.expect

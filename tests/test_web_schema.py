@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from needs import importorskip
 from web_helpers import EXAMPLES as TABLES
-from web_helpers import importorskip, served, settings_in
+from web_helpers import served, settings_in
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 EXAMPLES = os.environ.get("HEGUI_SCHEMA_EXAMPLES", "10")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
 import re
 import socket
 import threading
@@ -16,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 import uvicorn
 from starlette.testclient import TestClient
 
@@ -27,8 +24,6 @@ from web.settings import Settings
 
 web.library.open_library = cache(web.library.open_library)  # type: ignore[assignment]  # one reading of the rules for all
 
-WHOLE = os.environ.get("HEGUI_ALL") == "1"
-"""Whether a part that cannot run here is a failure instead of a skip."""
 EXAMPLES = Path(__file__).parent.parent / "rules" / "chuxiong_2019" / "examples"
 CUT = "fiscal.budget_cut.fundraising_shortfall"
 FACTS = {
@@ -37,11 +32,6 @@ FACTS = {
     "raised_amount": "849.999999万元",
     "next_year_public_funds": "200万元",
 }
-
-
-def importorskip(name: str) -> Any:
-    """A module of an extra; where it is missing its tests are skipped, or fail where nothing may be left out."""
-    return importlib.import_module(name) if WHOLE else pytest.importorskip(name)
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
