@@ -42,7 +42,7 @@ Read = tuple[pl.Series, pl.Series | None]
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The texts known of a column: the value of each, whether it is doubtful, and a last entry for an empty cell."""
+    """The texts known of a column, the value of each, and whether it is doubtful."""
 
     texts: pl.Enum
     values: pl.Series
@@ -64,8 +64,8 @@ class Spellings:
     def _table(self, texts: dict[str, tuple[object, bool]]) -> _Known:
         self.found = texts
         doubtful = [odd for _, odd in texts.values()]
-        return _Known(pl.Enum(list(texts)), pl.Series([*(value for value, _ in texts.values()), None], dtype=self.of),
-                      pl.Series([*doubtful, False], dtype=pl.Boolean), any(doubtful))
+        return _Known(pl.Enum(list(texts)), pl.Series([value for value, _ in texts.values()], dtype=self.of),
+                      pl.Series(doubtful, dtype=pl.Boolean), any(doubtful))
 
     def coded(self, cells: pl.Series) -> tuple[_Known, pl.Series] | None:
         """The cells as places in the table of texts; None where the texts are too many or too long to keep."""
@@ -86,8 +86,7 @@ class Spellings:
         if coded is None:
             return None
         known, codes = coded
-        places = codes.fill_null(known.values.len() - 1) if codes.null_count() else codes
-        return known.values.gather(places), known.doubtful.gather(places) if known.any_doubtful else None
+        return known.values[codes], known.doubtful[codes] if known.any_doubtful else None
 
     def _learn(self, fresh: Sequence[str]) -> bool:
         with self.lock:
@@ -224,11 +223,11 @@ class FactColumn(LabelColumn):
     def _decimals(self, cells: pl.Series, places: int) -> pl.Series:
         """Numbers that the parser read; null where one is finer than the column, negative or very large."""
         assert self.places is not None
-        number = pl.lit(cells).reinterpret(dtype=pl.Int128)
+        numbers = cells.reinterpret(dtype=pl.Int128)
         if places > self.places:
-            finer = 10 ** (places - self.places)
-            number = pl.when(number % finer == 0).then(number // finer)
-        found = pl.select(number.cast(pl.Int64, strict=False)).to_series()
+            finer, number = 10 ** (places - self.places), pl.lit(numbers)
+            numbers = pl.select(pl.when(number % finer == 0).then(number // finer)).to_series()
+        found = numbers.cast(pl.Int64, strict=False)
         least, most = found.min(), found.max()
         if least is not None and (least < 0 or most >= LIMIT):  # type: ignore[operator]  # whole numbers
             fits = found.is_between(0, LIMIT, closed="left")
