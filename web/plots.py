@@ -18,7 +18,8 @@ from engine.expr import Compare, Literal, Logic, Name
 from engine.model import DecisionTable, Provision
 from engine.types import Kind, Type
 from engine.values import decimal_text
-from web.tiers import Tier, Tiers, day_of
+from web.terms import day_of
+from web.tiers import Tier, Tiers
 
 WIDTH, HEIGHT = 480, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 30, 26, 48
