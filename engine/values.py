@@ -390,7 +390,7 @@ def value_text(value: Value | None, of: Type, lang: str = "zh") -> str:
         case Kind.RATIO:
             return percent_text(value) + "%"
         case _:
-            return decimal_text(value) + _unit_text(of.unit, lang)
+            return decimal_text(value) + _unit_text(of.unit, lang, value)
 
 
 _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "",
@@ -398,9 +398,12 @@ _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次":
              "美元": "US dollars"}  # fmt: skip
 
 
-def _unit_text(unit: str | None, lang: str) -> str:
+def _unit_text(unit: str | None, lang: str, number: Number) -> str:
     if not unit:
         return ""
     if lang == "zh":
         return "个工作日" if unit == "工作日" else unit
-    return f" {_UNITS_EN.get(unit, unit)}".rstrip()
+    word = _UNITS_EN.get(unit, unit)
+    if number == 1:
+        word = "person" if word == "people" else word.removesuffix("s")
+    return f" {word}".rstrip()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
+from math import ceil, floor
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -31,7 +32,7 @@ from web.words import day_text, tone
 
 router = APIRouter()
 Viewer = Annotated[Visitor, Depends(needs("viewer"))]
-MAX_ROWS = 15
+MAX_ROWS = 6
 """Tiers listed each way from the present one."""
 
 
@@ -230,6 +231,8 @@ def _difference(number: Fraction, field: Field, lang: Lang) -> str:
 def span_text(tier: Tier, field: Field, lang: Lang) -> str:
     """The tier's stretch: 850万元（含）起 至 900万元（不含）."""
     zh = lang == "zh"
+    if field.type.kind is Kind.DATE or field.type.integer:
+        tier = _closed(tier)
     low = None if tier.low is None or (tier.low == 0 and tier.low_in) else amount_text(tier.low, field, lang)
     high = None if tier.high is None or tier.high == field.maximum else amount_text(tier.high, field, lang)
     if low is not None and tier.low == tier.high:
@@ -240,11 +243,23 @@ def span_text(tier: Tier, field: Field, lang: Lang) -> str:
         ends = {True: "（含）", False: "（不含）"}
         if low is None:
             return f"至 {high}（含）" if tier.high_in else f"不到 {high}"
+        if field.type.kind is Kind.DATE:
+            return f"{low}起" if high is None else f"{low}至{high}"
         start = f"{low}{ends[tier.low_in]}起"
         return start if high is None else f"{start} 至 {high}{ends[tier.high_in]}"
     start = f"{'from' if tier.low_in else 'above'} {low}" if low is not None else ""
     end = f"{'up to' if tier.high_in else 'below'} {high}" if high is not None else ""
     return ", ".join(part for part in (start, end) if part)
+
+
+def _closed(tier: Tier) -> Tier:
+    """A tier of days or of whole numbers from its first to its last: people say from the 9th, not after the 8th."""
+    low, high = tier.low, tier.high
+    if low is not None:
+        low = Fraction(ceil(low) if tier.low_in else floor(low) + 1)
+    if high is not None:
+        high = Fraction(floor(high) if tier.high_in else ceil(high) - 1)
+    return replace(tier, low=low, low_in=True, high=high, high_in=True)
 
 
 def tier_text(tier: Tier, tiers: Tiers, provision: Provision, lang: Lang) -> str:
