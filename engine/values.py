@@ -390,7 +390,7 @@ def value_text(value: Value | None, of: Type, lang: str = "zh") -> str:
         case Kind.RATIO:
             return percent_text(value) + "%"
         case _:
-            return decimal_text(value) + _unit_text(of.unit, lang, value)
+            return decimal_text(value) + unit_text(of.unit, lang, value)
 
 
 _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "",
@@ -398,7 +398,8 @@ _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次":
              "美元": "US dollars"}  # fmt: skip
 
 
-def _unit_text(unit: str | None, lang: str, number: Number) -> str:
+def unit_text(unit: str | None, lang: str, number: Number) -> str:
+    """A quantity's unit as it stands behind a number: 个工作日, ` working days`."""
     if not unit:
         return ""
     if lang == "zh":

@@ -170,6 +170,17 @@ def test_what_if_tells_days_from_the_first_to_the_last(text_of) -> None:  # type
     assert "1 working days" not in text
 
 
+def test_units_are_told_in_the_language_of_the_page(text_of) -> None:  # type: ignore[no-untyped-def]
+    path, case = "/what-if/talent.settling.allowance", {
+        "degree": "master", "contract_years": "2", "contract_signed_on": "2026-03-02", "applied_on": "2026-05-01",
+        "first_year_pay": "18万元", "fact": "contract_years"}  # fmt: skip
+    assert "再增加 1年，达到 3年：符合条件" in text_of(path, lang="zh", **case)
+    english = text_of(path, lang="en", **case)
+    assert "more by 1, to 3: eligible" in english
+    assert not re.search(r"\d\s*(元|年)", english.partition("How much")[2])
+    assert "yuan" in text_of(f"/calculate/{CUT}", lang="en")
+
+
 def test_what_if_lists_the_tiers_around_the_present_value(text_of) -> None:  # type: ignore[no-untyped-def]
     text = text_of("/what-if/fiscal.reward.tax_share", lang="zh", revenue_target_met="true", tax_share_this_year="72.5%",
                    tax_share_last_year="70.1%", county_average_share="69%", one_off_already_received="false",

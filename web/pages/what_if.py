@@ -17,7 +17,7 @@ from engine.kinds import LABELS, UNDETERMINED
 from engine.model import Field, Provision, ProvisionKind, Text
 from engine.trace import OUTPUT_LABELS
 from engine.types import MONEY, RATIO, Kind
-from engine.values import Value, decimal_text, money_text, percent_text
+from engine.values import Value, decimal_text, money_text, percent_text, value_text
 from web.auth import Visitor
 from web.context import language, library_of, needs
 from web.forms import reads, written
@@ -207,16 +207,8 @@ def figure_name(tiers: Tiers) -> str:
 
 def amount_text(number: Fraction, field: Field, lang: Lang) -> str:
     """A value or a difference of the fact, for people."""
-    match field.type.kind:
-        case Kind.MONEY:
-            return money_text(number) + ("元" if lang == "zh" else " yuan")
-        case Kind.RATIO:
-            return percent_text(number) + "%"
-        case Kind.DATE:
-            day = value_of(number, field)
-            assert isinstance(day, date)
-            return day_text(day, lang)
-    return decimal_text(number) + (field.unit or "")
+    value = value_of(number, field)
+    return day_text(value, lang) if isinstance(value, date) else value_text(value, field.type, lang)
 
 
 def _difference(number: Fraction, field: Field, lang: Lang) -> str:

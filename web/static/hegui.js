@@ -99,8 +99,8 @@ document.addEventListener("click", (event) => {
 });
 
 addEventListener("beforeprint", () => {
-  // what is folded away would be missing on paper
-  document.querySelectorAll("details:not([open])").forEach((part) => {
+  // what is folded away would be missing on paper; lists within a cell would only swell it
+  document.querySelectorAll("details:not([open]):not(td details)").forEach((part) => {
     part.open = true;
     part.dataset.folded = "";
   });
