@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from fractions import Fraction
-from types import NoneType
 
 from engine.errors import EvaluationError, Problem
 from engine.evaluate.python import Facts, Result, Unknown, evaluate
@@ -142,6 +141,10 @@ class Stretch:
             except EvaluationError:
                 self._values[key] = None
         return self._values[key]
+
+    def _known(self, exprs: Sequence[Expr]) -> list[Value]:
+        values = [self._value(expr) for expr in exprs]
+        return [value for value in values if value is not None and not isinstance(value, Unknown)]
 
     def _number(self, expr: Expr) -> Fraction | None:
         value = self._value(expr)
@@ -282,10 +285,9 @@ class Stretch:
 
     def _hold_step(self, function: str, arguments: tuple[Expr, ...], expr: Call, bound: Fraction | None) -> None:
         """Takes a bound of a step back to its argument, which also stays where the function is defined."""
-        values = [self._value(part) for part in arguments]
         places = [place for place, part in enumerate(arguments) if self.moving.moves(part)]
-        known = [value for value in values if value is not None and not isinstance(value, Unknown)]
-        if len(known) < len(values):
+        known = self._known(arguments)
+        if len(known) < len(arguments):
             for part in arguments:
                 self._hold(part)
             return
@@ -362,8 +364,7 @@ class Stretch:
                 self._apart(term, Term.constant(_ZERO))
                 return term if term.at(self.x) >= 0 else Term(-term.a, -term.b, term.c, term.d)
             case Call(function, arguments):
-                known = [value for part in arguments if not isinstance(value := self._value(part), (Unknown, NoneType))]
-                if self._is_kept(function, arguments, known):
+                if self._is_kept(function, arguments, self._known(arguments)):
                     return self._form(arguments[0])
         self._hold(expr, number)
         return Term.constant(number)

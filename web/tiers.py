@@ -50,6 +50,13 @@ class Tier:
         return None if isinstance(self.outcome, Problem) else self.outcome.status
 
     @property
+    def verdict(self) -> tuple[object, ...]:
+        """What is the same all along it."""
+        if isinstance(self.outcome, Problem):
+            return (self.outcome.code,)
+        return self.outcome.status, self.outcome.measures, self.outcome.missing
+
+    @property
     def is_point(self) -> bool:
         return self.low is not None and self.low == self.high
 
@@ -252,10 +259,7 @@ def _joined(cells: list[Tier]) -> list[Tier]:
 
 def _same(first: Tier, second: Tier) -> bool:
     """Whether two neighbouring stretches are one tier: same verdict, and the figures lie on one line."""
-    a, b = first.outcome, second.outcome
-    if isinstance(a, Problem) or isinstance(b, Problem):
-        return isinstance(a, Problem) and isinstance(b, Problem) and a.code == b.code
-    if (a.status, a.measures, a.missing) != (b.status, b.measures, b.missing):
+    if first.verdict != second.verdict:
         return False
     if first.figures.keys() != second.figures.keys():
         return False
@@ -273,7 +277,7 @@ def _agree(p: Term, first: Tier, q: Term, second: Tier) -> bool:
 def _meets(first: Tier, second: Tier) -> bool:
     """Whether the figures of two tiers meet at a kink; what is reached there belongs to the second."""
     edge = second.low
-    if edge is None or not first.high_in or first.is_point or first.status != second.status:
+    if edge is None or not first.high_in or first.is_point or first.verdict != second.verdict:
         return False
     if not first.figures or first.figures.keys() != second.figures.keys():
         return False
