@@ -475,7 +475,7 @@ def test_command(ctx: click.Context, prefixes: tuple[str, ...], show_coverage: b
     for result in run_cases(pack, cases):
         if result.differences:
             failed += 1
-            click.echo(f"{result.case.at}: {result.case.provision}: {result.case.label}")
+            click.echo(f"{result.case.at}: {result.case.provision}: {result.case.label.get(lang)}")
             for difference in result.differences:
                 click.echo(f"    {difference}")
     provisions = len({case.provision for case in cases})

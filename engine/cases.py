@@ -8,6 +8,8 @@
   expect: {status: triggered, rate_percent: "8", amount: "9876.54"}
   why: …
 ```
+
+`case` and `why` are texts, or `{zh: …, en: …}`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 
 from engine.errors import HeguiError, PackError, Problem
 from engine.load import Pack
+from engine.model import Text
 from engine.outcome import Outcome
 from engine.reader import Reader
 from engine.source import NOWHERE, Location
@@ -36,12 +39,12 @@ class WorkedCase:
     """One case; `expect` holds the values an outcome must have, as text."""
 
     provision: str
-    label: str
+    label: Text
     inputs: Mapping[str, Any]
     expect: Mapping[str, Any]
     as_of: str | None = None
     reading: Mapping[str, int] | None = None
-    why: str = ""
+    why: Text = Text("")
     at: Location = NOWHERE
 
 
@@ -85,12 +88,12 @@ def load_cases(pack: Pack) -> list[WorkedCase]:
             found.append(
                 WorkedCase(
                     identity,
-                    reader.text("case"),
+                    reader.words("case"),
                     {k.text: plain(v) for k, v in reader.mapping("inputs")},
                     {k.text: plain(v) for k, v in reader.mapping("expect")},
                     reader.text("as_of") or None,
                     reading,
-                    reader.text("why"),
+                    reader.words("why"),
                     item.at,
                 )
             )

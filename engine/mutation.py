@@ -397,7 +397,7 @@ def mutate(
             if killer is not None:
                 ready.remove(killer)
                 ready.insert(0, killer)  # neighbouring mutants often die by the same case
-                results.append(MutantResult(mutant, KILLED, killer.case.label))
+                results.append(MutantResult(mutant, KILLED, killer.case.label.zh))
             else:
                 results.append(
                     settled(provision, mutant, pack.reference_date) if settle else MutantResult(mutant, SURVIVED)

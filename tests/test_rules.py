@@ -18,7 +18,7 @@ PROVISIONS = [provision for pack in PACKS.values() for provision in pack.provisi
 def test_every_case_passes(name: str) -> None:
     pack = PACKS[name]
     cases = load_cases(pack)
-    failed = [f"{result.case.at}: {result.case.label}: {result.differences}"
+    failed = [f"{result.case.at}: {result.case.label.zh}: {result.differences}"
               for result in run_cases(pack, cases) if result.differences]
     assert not failed, "\n".join(failed[:20])
     assert cases

@@ -208,10 +208,10 @@ def _case_view(provision: Provision, result: CaseResult, lang: Lang) -> CaseView
     chosen = "、".join(f"{name}.{number}" for name, number in (case.reading or {}).items() if number != 1)
     reading = (f"按读法 {chosen}" if lang == "zh" else f"reading {chosen}") if chosen else ""
     return CaseView(
-        case.label,
+        case.label.get(lang),
         inputs,
         "，".join(expected) if lang == "zh" else ", ".join(expected),
-        case.why,
+        case.why.get(lang),
         not result.differences,
         result.differences,
         reading,
