@@ -31,6 +31,7 @@ from engine.values import shrink, yuan_text
 from engine.yamltree import Mapping as MappingNode
 from engine.yamltree import Node, Scalar, Sequence, read_yaml
 
+NO_REASON = Text("")
 KEYS = ("provision", "case", "inputs", "as_of", "reading", "expect", "why")
 
 
@@ -44,7 +45,7 @@ class WorkedCase:
     expect: Mapping[str, Any]
     as_of: str | None = None
     reading: Mapping[str, int] | None = None
-    why: Text = Text("")
+    why: Text = NO_REASON
     at: Location = NOWHERE
 
 

@@ -29,7 +29,7 @@ from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken
 from facts.grid import Grid
 from facts.headings import GridRow, is_numbering
 from facts.numbers import Fault
-from facts.plain_bytes import count_of, has_finer_number, line_starts
+from facts.plain_bytes import count_of, delimiters_of, has_finer_number, line_starts, oddly_quoted
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
 
@@ -90,8 +90,12 @@ class _RowReader(TableReader):
         return found
 
 
-_Piece: TypeAlias = tuple[int, bytes, pl.DataFrame | None]
-"""Some lines: the number of the first, their bytes, and their cells where they are all alike."""
+_Piece: TypeAlias = tuple[pl.Series, bytes, pl.DataFrame | None]
+"""Some lines: their numbers, their bytes, and their cells where they are all alike."""
+
+
+def _numbers(first: int, count: int) -> pl.Series:
+    return pl.int_range(first, first + count, eager=True)
 
 
 class BlockReader:
@@ -143,17 +147,17 @@ class BlockReader:
         first = line == self.source.layout.heading_rows[-1] + 1
         if isinstance(data, pl.DataFrame):
             whole.size = int(data.estimated_size())
-            pieces: Iterator[_Piece] = iter([(line, b"", data.with_columns(pl.when(pl.all() != "").then(pl.all())))])
+            cells = data.with_columns(pl.when(pl.all() != "").then(pl.all()))
+            pieces: Iterator[_Piece] = iter([(_numbers(line, data.height), b"", cells)])
         else:
             whole.size = len(data)
-            pieces = self._pieces(line, data)
-        for start, piece, cells in pieces:
-            at_first = first and start == line
-            if cells is not None:
-                lines = pl.int_range(start, start + cells.height, eager=True)
-                self._columns(cells, lines, whole, frames, at_first, piece)
+            pieces = self._split(_numbers(line, count_of(data, b"\n") + (not data.endswith(b"\n"))), data)
+        for lines, piece, found in pieces:
+            at_first = first and lines.len() > 0 and lines[0] == line
+            if found is not None:
+                self._columns(found, lines, whole, frames, at_first, piece)
             else:
-                self._mixed(start, piece, whole, frames, at_first)
+                self._mixed(lines, piece, whole, frames, at_first)
         if frames:
             whole.frame = pl.concat(frames) if len(frames) > 1 else frames[0]
             if not whole.frame.get_column(ROW).is_sorted():
@@ -161,22 +165,55 @@ class BlockReader:
         whole.problems = [self.source.reword(problem) for problem in whole.problems]
         return whole
 
-    def _pieces(self, line: int, data: bytes) -> Iterator[_Piece]:
-        """The block, cut down until each piece is either a clean table of cells or small."""
-        cells = self._cells(data) if self.fast else None
-        if cells is not None or len(data) <= SMALLEST or not self.fast or b'"' in data:
-            yield line, data, cells
+    def _split(self, lines: pl.Series, data: bytes) -> Iterator[_Piece]:
+        """The block without the lines whose quotes have to be read by the row reader, then those."""
+        if not self.fast:
+            yield lines, data, None
+            return
+        odd = oddly_quoted(data, self.source.delimiter.encode()) if b'"' in data else []
+        if not odd:
+            yield from self._pieces(lines, data)
+            return
+        starts = line_starts(data)
+        closed: list[int] = []
+        whole = lines.len()
+        """Lines up to where a quoted cell may run on: from there nothing is known of where cells end."""
+        for place in odd:
+            if not self._is_closed(data[starts[place] : starts[place + 1]]):
+                whole = place
+                break
+            closed.append(place)
+        plain = pl.Series([True]).new_from_index(0, whole).scatter(closed, False)
+        kept = plain.arg_true()
+        if kept.len():
+            yield from self._pieces(lines.gather(kept), b"".join(data[starts[at] : starts[at + 1]] for at in kept))
+        if closed:
+            yield lines.gather(closed), b"".join(data[starts[at] : starts[at + 1]] for at in closed), None
+        if whole < lines.len():
+            yield lines.slice(whole), data[starts[whole] :], None
+
+    def _is_closed(self, line: bytes) -> bool:
+        """Whether a line on its own is one row."""
+        rows = list(self._rows(_numbers(1, 1), line))
+        return len(rows) == 1 and type(rows[0][1][0]) is not Fault
+
+    def _pieces(self, lines: pl.Series, data: bytes) -> Iterator[_Piece]:
+        """The lines, cut down until each piece is either a clean table of cells or small."""
+        cells = self._cells(data, lines.len())
+        if cells is not None or len(data) <= SMALLEST:
+            yield lines, data, cells
             return
         half = data.find(b"\n", len(data) // 2) + 1
         if not half or half == len(data):
-            yield line, data, None
+            yield lines, data, None
             return
-        yield from self._pieces(line, data[:half])
-        yield from self._pieces(line + data.count(b"\n", 0, half), data[half:])
+        count = count_of(data[:half], b"\n")
+        yield from self._pieces(lines.head(count), data[:half])
+        yield from self._pieces(lines.slice(count), data[half:])
 
-    def _mixed(self, line: int, data: bytes, block: Block, frames: list[pl.DataFrame], first: bool) -> None:
+    def _mixed(self, lines: pl.Series, data: bytes, block: Block, frames: list[pl.DataFrame], first: bool) -> None:
         """Lines with quotes, blanks or odd lengths: cells by the CSV reader, whole rows still by column."""
-        rows = list(self._rows(line, data))
+        rows = list(self._rows(lines, data))
         plain = [row for row in rows if len(row[1]) == self.width and type(row[1][0]) is not Fault] if self.fast else []
         odd = [row for row in rows if len(row[1]) != self.width or type(row[1][0]) is Fault] if self.fast else rows
         if first and rows and (not plain or rows[0][0] != plain[0][0]):
@@ -188,37 +225,38 @@ class BlockReader:
             cells = pl.DataFrame([pl.Series(str(index), column, dtype=pl.String)
                                   for index, column in enumerate(columns)])
             cells = cells.with_columns(pl.when(pl.all() != "").then(pl.all()))
-            lines = pl.Series([number for number, _ in plain], dtype=pl.Int64)
-            self._columns(cells, lines, block, frames, first)
+            numbers = pl.Series([number for number, _ in plain], dtype=pl.Int64)
+            self._columns(cells, numbers, block, frames, first)
 
-    def _cells(self, data: bytes) -> pl.DataFrame | None:
-        """The cells of lines that are all alike; None where any line is quoted, blank, longer or shorter."""
-        if b'"' in data:
-            return None
+    def _cells(self, data: bytes, lines: int) -> pl.DataFrame | None:
+        """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return None
         found = self._parsed(data)
-        lines = count_of(data, b"\n") + (not data.endswith(b"\n"))
         if found is None or found.height != lines:
             return None
         # The parser refuses lines that are too long and fills up those that are too short with nulls.
-        if found.to_series(self.width - 1).null_count() and count_of(
+        if found.to_series(self.width - 1).null_count() and delimiters_of(
                 data, self.source.delimiter.encode()) != lines * (self.width - 1):
             return None
         return found
 
     def _parsed(self, data: bytes) -> pl.DataFrame | None:
         """The cells by types as far as the parser can read them so, else as texts; None where lines are too long."""
-        exact = not has_finer_number(data, self.places)
+        exact, empty = not has_finer_number(data, self.places), b'""' in data
         for known in (True, False):
-            if not exact or self.patience[known] <= 0:
+            if not exact or self.patience[known] <= 0 or (known and empty):
                 continue
             found = self._parse(data, [self._native(index, known) for index in range(self.width)])
             if found is not None:
                 self.patience[known] = min(PATIENCE, self.patience[known] + 1)
-                return found
+                break
             self.patience[known] -= 1
-        return self._parse(data, [pl.String()] * self.width)
+        else:
+            found = self._parse(data, [pl.String()] * self.width)
+        if found is not None and empty:
+            found = found.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
+        return found
 
     def _native(self, index: int, known: bool) -> pl.DataType:
         """The type as which the parser reads a column; texts by their table only where they are `known`."""
@@ -231,7 +269,7 @@ class BlockReader:
         schema = {str(index): kind for index, kind in enumerate(types)}
         try:
             return pl.read_csv(data, has_header=False, schema=schema, separator=self.source.delimiter,
-                               quote_char=None, truncate_ragged_lines=False)
+                               quote_char='"' if b'"' in data else None, truncate_ragged_lines=False)
         except pl.exceptions.PolarsError:
             return None
 
@@ -264,30 +302,30 @@ class BlockReader:
         if doubt is not None and doubt.any():
             places = doubt.arg_true()
             numbers = lines.gather(places).to_list()
-            self._slow(list(zip(numbers, self._texts(cells, places, data, numbers), strict=True)), block, frames, first)
+            self._slow(list(zip(numbers, self._texts(cells, places, data), strict=True)), block, frames, first)
             frame = frame.filter(~doubt)
         block.rows_in += frame.height
         frames.append(frame)
 
-    def _texts(self, cells: pl.DataFrame, places: pl.Series, data: bytes,
-               numbers: Sequence[int]) -> Iterator[list[object]]:
+    def _texts(self, cells: pl.DataFrame, places: pl.Series, data: bytes) -> Iterator[list[object]]:
         """The cells of some rows as they are written: in their lines, or in a table of texts."""
         if not data:
             return (list(row) for row in cells[places].fill_null("").iter_rows())
         starts = line_starts(data)
-        lines = b"\n".join(data[starts[place] : starts[place + 1] - 1] for place in places)
-        return (row for _, row in self._rows(numbers[0], lines))
+        lines = b"".join(data[starts[place] : starts[place + 1]] for place in places)
+        return (row for _, row in self._rows(_numbers(1, places.len()), lines))
 
-    def _rows(self, line: int, data: bytes) -> Iterator[GridRow]:
-        rows = csv_rows(self._text(data, line), self.source.delimiter)
-        return ((line + number - 1, cells) for number, cells in rows)
+    def _rows(self, lines: pl.Series, data: bytes) -> Iterator[GridRow]:
+        rows = csv_rows(self._text(lines, data), self.source.delimiter)
+        return ((lines[number - 1], cells) for number, cells in rows)
 
-    def _text(self, data: bytes, line: int) -> str:
+    def _text(self, lines: pl.Series, data: bytes) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError as error:
             raise FactError(Problem("broken-utf8", Location(
-                self.source.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
+                self.source.name, line=lines[data[: error.start].count(b"\n")]), {
+                    "offset": error.start + 1})) from None
 
     def _slow(self, rows: Sequence[GridRow], block: Block, frames: list[pl.DataFrame], first: bool) -> None:
         grid = Grid(self.source.name, None, iter(()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 _PART = 1 << 17
@@ -17,11 +19,43 @@ def count_of(data: bytes, byte: bytes) -> int:
 
 def line_starts(data: bytes) -> list[int]:
     """Where each line begins, and where one more would."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1
-    found: list[int] = [0, *ends.tolist()]
-    if not data.endswith(b"\n"):
-        found.append(len(data) + 1)
-    return found
+    return [0, *(_line_ends(data) + 1).tolist()]
+
+
+def _line_ends(data: bytes) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Where each line ends; the last may have no mark."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    return ends if data.endswith(b"\n") else np.append(ends, len(data))
+
+
+def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
+    """The lines whose quotes do more than enclose whole cells, by their place.
+
+    In all others each quote opens a cell or closes it, so that they mean the same to every reader of
+    CSV and end outside quotes.
+    """
+    whole = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(whole == ord('"'))
+    before = np.searchsorted(quotes, _line_ends(data))
+    """Quotes up to the end of each line."""
+    counts = np.diff(before, prepend=0)
+    opens = (np.arange(len(quotes)) - np.repeat(before - counts, counts)) % 2 == 0
+    left = whole[np.maximum(quotes - 1, 0)]
+    right = whole[np.minimum(quotes + 1, len(whole) - 1)]
+    mark, end = ord(delimiter), ord("\n")
+    plain = np.where(opens, (left == mark) | (left == end) | (quotes == 0),
+                     (right == mark) | (right == end) | (right == ord("\r")) | (quotes == len(whole) - 1))
+    odd = np.repeat(np.arange(len(counts)), counts)[~plain]
+    return [int(place) for place in np.unique(np.concatenate((odd, np.flatnonzero(counts % 2))))]
+
+
+def delimiters_of(data: bytes, delimiter: bytes) -> int:
+    """How many delimiters stand outside quotes, in lines none of which is oddly quoted."""
+    if b'"' not in data:
+        return count_of(data, delimiter)
+    whole = np.frombuffer(data, np.uint8)
+    within = np.cumsum(whole == ord('"'), dtype=np.uint8) % 2 == 1
+    return int(np.count_nonzero((whole == ord(delimiter)) & ~within))
 
 
 def has_finer_number(data: bytes, places: int) -> bool:
@@ -47,4 +81,4 @@ def has_finer_number(data: bytes, places: int) -> bool:
     return False
 
 
-__all__ = ["count_of", "has_finer_number", "line_starts"]
+__all__ = ["count_of", "delimiters_of", "has_finer_number", "line_starts", "oddly_quoted"]

@@ -30,6 +30,7 @@ from engine.load import Pack, load_pack
 from engine.outcome import assess
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
+from facts.plain_bytes import delimiters_of, oddly_quoted
 from facts.reading import read_facts
 from facts_helpers import case_by_case
 
@@ -68,15 +69,15 @@ CELLS = {
 }
 
 
-def messy_csv(count: int, chance: random.Random, plain: float) -> str:
-    """Rows most of whose cells are written plainly, and all kinds of others."""
+def messy_csv(count: int, chance: random.Random, plain: float, quoted: float = 0.02) -> str:
+    """Rows most of whose cells are written plainly, and all kinds of others; a share of the cells is quoted."""
     lines = [HEADING]
     for _ in range(count):
         cells = []
         for column in range(5):
             usual = CELLS[column][:3]
             cells.append(chance.choice(usual if chance.random() < plain else CELLS[column]))
-        line = ",".join(f'"{cell}"' if "," in cell or chance.random() < 0.02 else cell for cell in cells)
+        line = ",".join(f'"{cell}"' if "," in cell or chance.random() < quoted else cell for cell in cells)
         pick = chance.random()
         if pick < 0.01:
             line = ""
@@ -90,6 +91,12 @@ def messy_csv(count: int, chance: random.Random, plain: float) -> str:
             line = '"第一行\n第二行",是,1000,900,5'
         elif pick < 0.043:
             line = '"x"y,是,1000,900,5'
+        elif pick < 0.046:
+            line = '"甲""乙""",是,"1000",900,5'
+        elif pick < 0.048:
+            line = '甲"乙,是,1000,"900",5'
+        elif pick < 0.049:
+            line = '甲"乙,是,1000,900,"5'
         lines.append(line)
     return "\n".join(lines) + "\n"
 
@@ -113,12 +120,13 @@ def by_batch(path: Path, summary: Summary) -> tuple[list[tuple[int, str, str, st
     return found, dict(summary.rejected), dict(summary.skipped), summary.rows_in
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(14))
 def test_a_csv_reads_as_it_does_row_by_row(pack: Pack, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(seed)
     monkeypatch.setattr(facts.blocks, "SMALLEST", chance.choice([100, 2_000, 60_000]))
     source = tmp_path / "in.csv"
-    source.write_text(messy_csv(400, chance, 0.6 if seed < 3 else 0.97), encoding="utf-8")
+    source.write_text(messy_csv(
+        400, chance, 0.6 if seed % 6 < 3 else 0.97, (0.02, 0.5, 1.0)[seed // 6]), encoding="utf-8")
     blocks = facts.csv_source.Source.blocks
     size = chance.choice([300, 3_000, 1 << 20])
     monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, size))
@@ -167,6 +175,13 @@ def test_rates_and_counts_the_parser_reads_are_read_as_cell_by_cell(
         line: yuan_text(one.values["amount"]) for line, one in outcomes.items() if "amount" in one.values}  # type: ignore[arg-type]
     assert sorted((problem.code, problem.location.line) for problem in summary.problems) == sorted(
         (problem.code, problem.location.line) for problem in submission.problems)
+
+
+def test_lines_whose_quotes_do_more_than_enclose_cells() -> None:
+    lines = ['"a","b"', "a,b", '"a""b",c', 'a"b,c', '"a,b"', '"a"x,"b"', 'a,"b', '""', 'x,"a"\r', '"a", "b"', '"end"']
+    assert oddly_quoted("\n".join(lines).encode(), b",") == [2, 3, 5, 6, 9]
+    assert oddly_quoted(b"a\n", b",") == oddly_quoted(b"", b",") == []
+    assert delimiters_of(b'"a,b",c\nd,"e"', b",") == 2
 
 
 def test_plain_blocks_are_read_by_the_parser_itself(
