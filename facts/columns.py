@@ -131,10 +131,14 @@ def is_unit_for(unit: str, field: Field) -> bool:
             return False
 
 
+_NEVER_SCALED = frozenset(("年", "季度", "月", "日", "天", "工作日", "小时", "岁"))
+
+
 def units_for(field: Field) -> tuple[str, ...]:
-    """Every unit that bare numbers of the field can be in, the field's own first; none for dates, texts and choices."""
+    """Every unit to choose from for bare numbers of the field, its own first; none for dates, texts and choices."""
     stem = "元" if field.type.kind is Kind.MONEY else field.unit or ""
-    scaled = [f"{word}{stem}" for word in UNIT_WORDS if is_unit_for(f"{word}{stem}", field)]
+    words = ("",) if stem in _NEVER_SCALED else UNIT_WORDS
+    scaled = [f"{word}{stem}" for word in words if is_unit_for(f"{word}{stem}", field)]
     found = [*RATIO_UNITS] if field.type.kind is Kind.RATIO else scaled
     own = [field.unit] if field.unit in found else []
     return tuple(dict.fromkeys([*own, *found]))

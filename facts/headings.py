@@ -269,10 +269,10 @@ def forced_targets(targets: Sequence[Target], record: str) -> list[Target]:
 
 
 def likely_headings(head: Head) -> list[tuple[int, str]]:
-    """Index and text of each heading of a table that is not known: its first row with the most words in it."""
-    word = re.compile(r"[^\W\d_]")
-    rows = [[(place, text) for place, text in enumerate(texts) if word.search(text)] for texts in head.texts]
-    return max(rows, key=len, default=[])
+    """Index and text of each heading of a table that is not known: its first row that is as full as the others."""
+    rows = [[(place, text) for place, text in enumerate(texts) if text] for texts in head.texts]
+    fullest = max(map(len, rows), default=0)
+    return next((row for row in rows if row and len(row) * 2 > fullest), [])
 
 
 def nearest_heading(head: Head, targets: Sequence[Target]) -> tuple[str, str] | None:

@@ -103,10 +103,7 @@ def _by_sheet(problems: Sequence[Problem]) -> dict[str, dict[tuple[int, int], li
         place = problem.location
         match = _CELL.fullmatch(place.cell or "")
         if place.sheet is not None and match is not None:
-            column = 0
-            for letter in match[1]:
-                column = column * 26 + ord(letter) - 64
-            found.setdefault(place.sheet, {}).setdefault((int(match[2]), column - 1), []).append(problem)
+            found.setdefault(place.sheet, {}).setdefault((int(match[2]), _index(match[1])), []).append(problem)
     return found
 
 
@@ -116,7 +113,7 @@ def text_excerpts(source: Path, problems: Sequence[Problem], headings: Sequence[
     for problem in problems:
         place = problem.location
         if (place.line is not None and len(faults) < MAX_EXCERPTS) or place.line in faults:
-            column = headings.index(place.path) if place.path in headings else 0
+            column = _column(place.path or "", headings)
             faults.setdefault(place.line or 0, {}).setdefault(column, []).append(problem)
     if not faults:
         return []
@@ -132,6 +129,21 @@ def text_excerpts(source: Path, problems: Sequence[Problem], headings: Sequence[
         if number >= max(faults):
             break
     return found
+
+
+def _column(named: str, headings: Sequence[str]) -> int:
+    """The index of a column that a problem names by its heading, or else by its letter; the first where by neither."""
+    if named in headings:
+        return headings.index(named)
+    match = _CELL.fullmatch(f"{named}1")
+    return _index(match[1]) if match is not None else 0
+
+
+def _index(letters: str) -> int:
+    column = 0
+    for letter in letters:
+        column = column * 26 + ord(letter) - 64
+    return column - 1
 
 
 def _excerpt(sheet: str, number: int, cells: Sequence[Any], marked: Mapping[int, Sequence[Problem]]) -> dict[str, Any]:

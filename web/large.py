@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 
 from engine.errors import FactError, Lang, Problem
-from engine.explain import missing_labels
 from engine.kinds import ADVERSE, LABELS, UNDETERMINED
 from engine.load import Pack
 from engine.model import Text
@@ -29,6 +28,7 @@ from facts.tally import TableInfo, Tally
 from web.annotate import Verdicts, row_number
 from web.grid import Origin, Rows, Stored, write_rows
 from web.kept import FactStore
+from web.views import fact_label
 
 MAX_SUBJECTS = 5_000
 MAX_VERDICTS = 200_000
@@ -37,8 +37,8 @@ MAX_BOOK = 100_000
 """Result rows up to which they are offered as a workbook too."""
 
 _HEADINGS = {
-    "row": Text("行号", "row"),
     "subject": Text("对象", "subject"),
+    "row": Text("行号", "row"),
     "provision": Text("事项", "matter"),
     "status": Text("结论", "result"),
     "amount": Text("金额", "amount"),
@@ -125,8 +125,10 @@ def _summary(pack: Pack, options: Options, tables: Sequence[TableInfo], account:
     }
 
 
-def refused(pack: Pack, source: Path, out: Path, options: Options, error: FactError) -> dict[str, Any]:
-    """The summary of a file read in blocks whose columns do not do as they are: what they are, nothing assessed."""
+def refused(
+    pack: Pack, source: Path, out: Path, options: Options, error: FactError
+) -> tuple[dict[str, Any], list[Problem], Verdicts]:
+    """What `run_large` gives for a file read in blocks whose columns do not do: what they are, nothing assessed."""
     grids: list[Grid] = []
     with closing(Batch(pack, options)) as batch:
 
@@ -156,10 +158,11 @@ def refused(pack: Pack, source: Path, out: Path, options: Options, error: FactEr
     else:
         tally.skip("unrecognised", rows)
     write_rows(out / "rows.db", [])
-    return _summary(pack, options, [tally.info()], tally) | {
-        "problems": len(error.problems),
-        "errors": len(error.problems),
-    }
+    problems = [
+        replace(one, fields={**one.fields, "count": rows}) if "count" in one.fields else one for one in error.problems
+    ]
+    told = {"problems": len(problems), "errors": len(problems)}
+    return _summary(pack, options, [tally.info()], tally) | told, problems, {}
 
 
 def tables_data(tables: Sequence[TableInfo]) -> list[dict[str, Any]]:
@@ -197,7 +200,7 @@ class _Results:
         self.pack, self.path, self.lang, self.store = pack, path, lang, store
         with path.open(encoding="utf-8-sig", newline="") as file:
             self.names = next(csv.reader(file))
-        self.shown = [name for name in self.names if name in _HEADINGS]
+        self.shown = sorted((name for name in self.names if name in _HEADINGS), key=list(_HEADINGS).index)
         self.headers = (*(_HEADINGS[name].get(lang) for name in self.shown), _CLAUSE.get(lang))
         self.totals: dict[tuple[str, str], Decimal | None] = {}
         self._missing: dict[tuple[str, str], str] = {}
@@ -261,14 +264,7 @@ class _Results:
     def _missing_text(self, identity: str, text: str) -> str:
         key = (identity, text)
         if key not in self._missing:
-            names = tuple(
-                name.strip()
-                for name in text.replace("、", ",").replace(";", ",").replace(" ", ",").split(",")
-                if name.strip()
-            )
-            labels = missing_labels(
-                Outcome(identity, UNDETERMINED, missing=names), self.pack.provision(identity), self.lang
-            )
+            labels = dict.fromkeys(fact_label(self.pack, identity, name, self.lang) for name in text.split("、"))
             self._missing[key] = ("、" if self.lang == "zh" else ", ").join(labels)
         return self._missing[key]
 
@@ -335,9 +331,11 @@ def _write_book(path: Path, rows: _Results) -> None:
         sheet.freeze_panes(1, 2)
         for number, cells in enumerate(rows.cells(), 1):
             for place, (shown, plain, numeric) in enumerate(cells):
+                if not plain:
+                    continue
                 if not numeric or len(plain) > 15:  # a spreadsheet's numbers carry 15 digits
                     sheet.write_string(number, place, shown[:32_000])
-                elif plain:
+                else:
                     sheet.write_number(number, place, float(plain), figure if "." in plain else None)
 
 

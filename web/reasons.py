@@ -30,7 +30,7 @@ from facts.from_tree import FlatCase
 from web.grid import Origin, read_origin
 from web.kept import read_kept
 from web.problems import ApiProblem
-from web.views import ResultView, figures_line, remark_of, result_view, row_text
+from web.views import ResultView, fact_label, figures_line, remark_of, result_view, row_text
 from web.words import tone
 
 MAX_ROWS = 5_000
@@ -113,7 +113,7 @@ def reasons_of(pack: Pack, results: Path, summary: Mapping[str, Any], table: int
 def _of_facts(pack: Pack, one: FlatCase, origin: Origin, day: date | None, lang: Lang) -> Reasons:
     provision = pack.provision(one.provision)
     outcome = assess_case(pack, provision, one.inputs, one.as_of or day, subject=one.label)
-    matter = Matter(result_view(outcome, provision, lang), "", "", "", facts_text(provision.facts, one.inputs, lang))
+    matter = Matter(_view(pack, outcome, lang), "", "", "", facts_text(provision.facts, one.inputs, lang))
     data = {"subject": one.label, "total": None, "items": [_item_data(pack, outcome, {"asked": True})]}
     return Reasons(one.label, (matter,), (), 0, None, 0, (), (), _differs(outcome, origin), data)
 
@@ -140,7 +140,7 @@ def _of_case(
         outcome.subject,
         tuple(
             Matter(
-                result_view(item.outcome, pack.provision(item.matter.provision), lang),
+                _view(pack, item.outcome, lang),
                 row_text(dossier, item, lang),
                 _counted(item, counted, lang),
                 _decision(pack, dossier, outcome, place, lang),
@@ -171,6 +171,12 @@ def _of_case(
             ],
         },
     )  # fmt: skip
+
+
+def _view(pack: Pack, outcome: Outcome, lang: Lang) -> ResultView:
+    view = result_view(outcome, pack.provision(outcome.provision), lang)
+    missing = tuple(replace(fact, label=fact_label(pack, outcome.provision, fact.name, lang)) for fact in view.missing)
+    return replace(view, missing=missing)
 
 
 def _assessed(

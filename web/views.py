@@ -111,6 +111,20 @@ def result_view(outcome: Outcome, provision: Provision, lang: Lang) -> ResultVie
     )
 
 
+def fact_label(pack: Pack, identity: str, name: str, lang: Lang) -> str:
+    """What a missing fact is called; one that another matter of the same dossier waits for goes by that one's label."""
+    of = pack.provision(identity).facts.get(name)
+    if of is None:
+        fellows = (
+            matter.provision
+            for dossier in pack.dossiers.values()
+            if any(matter.provision == identity for matter in dossier.matters)
+            for matter in dossier.matters
+        )
+        of = next((found for one in fellows if (found := pack.provision(one).facts.get(name)) is not None), None)
+    return of.label.get(lang) if of is not None else name
+
+
 def figures(outcome: Outcome, words: Wording) -> tuple[Figure, ...]:
     found: list[Figure] = []
     for output in words.provision.outputs:

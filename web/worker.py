@@ -7,6 +7,7 @@ it finds wrong with a file is a result, not a failure, unless nothing at all cou
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -33,6 +34,7 @@ from facts.batch import Options
 from facts.columns import Given
 from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
+from facts.text import decode, read_bytes
 from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
 from web.grid import Origin, rows_of, write_rows
 from web.kept import FactStore
@@ -75,7 +77,9 @@ def main(job_path: Path) -> int:
         run(load_pack(job["pack"]), Path(source.name), out, order, tell)
     except HeguiError as error:
         problem = error.problems[0]
-        _fail(f"{problem.message('zh')} {problem.help('zh')}", f"{problem.message('en')} {problem.help('en')}")
+        line = problem.location.line
+        zh, en = (f"第 {line} 行：", f"line {line}: ") if line is not None else ("", "")
+        _fail(f"{zh}{problem.message('zh')} {problem.help('zh')}", f"{en}{problem.message('en')} {problem.help('en')}")
     except MemoryError:
         _fail("文件展开后太大，已停止处理", "the file is too large once unpacked; it was not processed")
     return 0
@@ -133,6 +137,8 @@ def _assessed(
     in_blocks = source.suffix in BLOCK_KINDS
     large = in_blocks or (source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM)
     if large and order.record != RECORD:
+        if not in_blocks and source.suffix not in WORKBOOKS:
+            _settle_encoding(source)
         options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang, given=order.mapping)
         try:
             return run_large(pack, source, out, options, tell)
@@ -141,8 +147,19 @@ def _assessed(
                 raise
             (out / "facts.db").unlink()
             if in_blocks:
-                return refused(pack, source, out, options, error), error.problems, {}
+                return refused(pack, source, out, options, error)
     return run_cases(pack, source, out, order, tell)
+
+
+def _settle_encoding(source: Path) -> None:
+    """A large file of lines in UTF-16 is written anew in UTF-8, which is what is read in blocks.
+
+    Errors (`FactError`): those of `decode`, which looks at the whole file.
+    """
+    data = read_bytes(source, source.name)
+    text = decode(data, source.name)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        source.write_text(text, encoding="utf-8", newline="")
 
 
 def run_cases(
@@ -172,6 +189,8 @@ def run_cases(
         targets = read_targets(pack, source, order.period, day)
         ledger = read_duties(pack, source, day) if targets is None else None
         submission = ledger.submission if ledger is not None else submission
+    if ledger is None and targets is None and not any(table.rows_in or table.columns for table in submission.tables):
+        raise FactError(Problem("file-empty", Location(source.name)))
     checked = _assess(pack, submission, day, tell) if ledger is None else Checked({}, (), Text("", ""), ())
     tell("writing", 0, 0)
     origins: list[list[Origin | None]] = []

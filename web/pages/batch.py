@@ -12,6 +12,7 @@ from engine.errors import Lang
 from engine.kinds import LABELS
 from engine.load import Pack
 from engine.model import Field, Text
+from engine.types import Kind
 from facts.columns import Given, units_for
 from web import grid
 from web.api import batch_state
@@ -31,6 +32,8 @@ router = APIRouter()
 Officer = Annotated[Visitor, Depends(needs("officer"))]
 PAGE = 100
 MAPPED = "map:"
+OF_HEADINGS = frozenset(("duplicate-column", "unit-does-not-fit", "key-column-missing", "sheet-units-conflict"))
+"""Problems that can be put right where columns are corrected."""
 
 STAGES = {
     "": Text("等待处理", "waiting"),
@@ -151,6 +154,7 @@ def show(
         records=_records(pack, lang),
         files=[name for name in grid.FILES if (batch.results / name).is_file()],
         problems=_problems(batch) if view == "problems" else [],
+        headings=[one for one in _problems(batch) if one["code"] in OF_HEADINGS] if view == "columns" else [],
         excerpts=_excerpts(batch) if view == "problems" else [],
     )
 
@@ -181,6 +185,7 @@ def _excerpts(batch: Batch) -> list[dict[str, Any]]:
 def _columns(pack: Pack, summary: dict[str, Any], batch: Batch, lang: Lang) -> list[dict[str, Any]]:
     """Each table's columns with what they were taken for, in which unit, and what else they may be."""
     found = []
+    refused = bool(summary["counts"]["rejected_by"].get("heading"))  # to leave a column unused is a choice then
     for table in summary["tables"]:
         title = title_of(table)
         label = _label(pack, title, lang)
@@ -207,8 +212,10 @@ def _columns(pack: Pack, summary: dict[str, Any], batch: Batch, lang: Lang) -> l
                     {
                         **column,
                         "key": key,
+                        "was": "?" if column["field"] is None and refused and not column["field_by_hand"] else "",
                         "units": units.get(column["field"] or "", []),
                         "chosen_unit": (given[key].unit or "") if key in given else "",
+                        "guessed": column["unit_from"] == "field" and fields[column["field"]].type.kind is Kind.MONEY,
                         "unit_label": unit_label(column["unit"], lang) if column["unit"] else "",
                     }
                     for key, column in keyed(table["columns"])
@@ -247,7 +254,7 @@ def row(request: Request, visitor: Officer, identity: str, table: int, number: i
     batch = state.batches.finished(visitor.owner, identity)
     request.state.library = state.libraries.get(batch.policy, state.first)
     found = reasons_of(pack_of(request), batch.results, batch.summary(), table, number, lang)
-    shown: dict[str, Any] = {"batch": batch, "reasons": found, "as_of": batch.summary()["as_of"]}
+    shown: dict[str, Any] = {"batch": batch, "reasons": found, "as_of": batch.summary()["as_of"], "part": part}
     if part:
         return HTMLResponse(fragment(request, "_batch_row.html", visitor, **shown))
     return render(request, "batch_row.html", visitor, **shown)

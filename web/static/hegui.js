@@ -197,7 +197,6 @@ if (why) {
     event.preventDefault();
     const answer = await fetch(link.href + "?part=true").catch(() => null);
     if (!answer || !answer.ok) return (location.href = link.href);
-    document.getElementById("why-title").textContent = [...row.cells].slice(0, 3).map((cell) => cell.firstChild?.firstChild?.textContent ?? cell.textContent).join(" · ");
     why.querySelector("[data-reasons]").innerHTML = await answer.text();
     why.showModal();
     why.scrollTop = 0;
@@ -222,7 +221,8 @@ function fitUnits(field) {
   const unit = field.closest("tr").querySelector("[data-unit-of-column]");
   const units = JSON.parse(field.selectedOptions[0].dataset.units);
   unit.replaceChildren(new Option(unit.dataset.asWritten, ""), ...units.map(([value, label]) => new Option(label, value)));
-  unit.hidden = unit.disabled = units.length === 0;
+  unit.hidden = unit.disabled = units.length < 2;
+  field.closest("tr").querySelectorAll("[data-only-unit], .guess").forEach((note) => note.remove());
 }
 
 // Following a batch
