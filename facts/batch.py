@@ -23,11 +23,12 @@ import polars as pl
 from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
 from engine.batch_cases import CASE, CaseProgram, CasesRefused, related_frames
 from engine.batch_table import Results, Sums
-from engine.dossier import skipped_matters
-from engine.errors import FactError, Lang, Problem, Wording, register
+from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
+from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine
 from engine.load import Pack
-from engine.model import Case, Dossier, Provision
+from engine.model import Case, Dossier, Provision, Row, Text
+from engine.outcome import Outcome
 from engine.output import replacing
 from engine.source import Location
 from engine.types import Kind
@@ -162,6 +163,8 @@ class _Chosen:
 
     program: Program
     results: Results
+    dossier: Dossier | None = None
+    skipped: Mapping[int, Text] = field(default_factory=dict)
 
 
 class Batch:
@@ -215,7 +218,8 @@ class Batch:
             raise FactError(Problem("nothing-to-assess"))
         counted = dossier.total is not None
         program = Program(steps, record.fields, present, self.assessment, record.derived, self.engine, counted)
-        return _Chosen(program, Results(program, self.options.lang, self.options.shape, counted))
+        results = Results(program, self.options.lang, self.options.shape, counted)
+        return _Chosen(program, results, dossier, skipped)
 
     # Running
 
@@ -298,17 +302,34 @@ class Batch:
         table = results.table(frame, done)
         extra = [table]
         for line, subject, values in block.loose:
-            outcomes = program.reference(values)
-            if isinstance(outcomes, Problem):
+            try:
+                outcomes, counted = self._reference(chosen, values)
+            except EvaluationError as error:
                 block.rejected["calendar"] = block.rejected.get("calendar", 0) + 1
-                block.problems.append(replace(outcomes, location=place(line)))
+                block.problems.append(replace(error.problems[0], location=place(line)))
                 continue
-            sums.add_outcomes(outcomes)
-            extra.append(results.rows(line, subject, outcomes))
+            sums.add_outcomes(outcomes, counted)
+            extra.append(results.rows(line, subject, outcomes, counted))
         if len(extra) > 1:
             table = pl.concat([one.select(table.columns).cast(dict(table.schema)) for one in extra])  # type: ignore[arg-type]
             table = table.sort("row", maintain_order=True)
         return table, sums
+
+    def _reference(
+        self, chosen: _Chosen, values: Mapping[str, Value | None]
+    ) -> tuple[dict[str, Outcome], dict[str, int | None]]:
+        """A row that no column holds by the reference: outcomes, and in a dossier what counts towards the total.
+
+        Errors (`EvaluationError`): where the calendar ends.
+        """
+        dossier = chosen.dossier
+        if dossier is None:
+            return chosen.program.reference(values), {}
+        case = derive_case(dossier, Case(dossier.id, Row(dossier.subject, values)))
+        agenda = reference_agenda(dossier, case, chosen.skipped)
+        found = assess_dossier(self.pack, dossier, case, agenda, self.options.as_of, chosen.skipped, explained=False)
+        counted = {item.outcome.provision: item.paid for item in found.items} if dossier.total is not None else {}
+        return {item.outcome.provision: item.outcome for item in found.items}, counted
 
     # Submissions that are read whole
 
