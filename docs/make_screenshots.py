@@ -90,7 +90,6 @@ def _photograph(browser: Browser, address: str, folder: Path) -> None:
         page.screenshot(path=IMAGES / f"{name}.png", full_page=name in ("calculate", "what-if", "firm"))
     _batch(page, EXAMPLES / "departments.xlsx", "batch")
     page.goto(f"{page.url}?view=columns")
-    page.get_by_label("实际争取（万元） 的单位").focus()
     page.screenshot(path=IMAGES / "batch-columns.png")
     page.goto(page.url.partition("?")[0])
     page.locator("#results [data-why]").nth(1).click()

@@ -252,6 +252,20 @@ def test_a_table_of_unknown_headings_is_named_column_by_column(client: TestClien
     assert client.get(f"{location}/rows/0").json()["total"] == "100000.00"
 
 
+@pytest.mark.parametrize("name", ["large.csv", "large.xlsx", "some.parquet"])
+def test_a_choice_that_spoils_every_row_can_be_taken_back(client: TestClient, name: str) -> None:
+    location = submit(client, name, FILES[name])
+    before = rows_of(client, location)
+    remap(client, location, {DEPARTMENT: {"实际争取": {"unit": "万亿元"}}})
+    counts = client.get(f"{location}/summary").json()["counts"]
+    known = sum(row[2] != "" for row in (ROWS if name.startswith("some") else MANY))
+    assert counts["rejected"] == known  # beyond the field's bounds
+    remap(client, location, {DEPARTMENT: {"实际争取": "task_amount", "下年度公用经费（万元）": "task_amount"}})
+    assert client.get(f"{location}/summary").json()["counts"]["accepted"] == 0  # two columns for one field
+    remap(client, location, {})
+    assert rows_of(client, location) == before
+
+
 def test_the_page_keeps_what_was_chosen_and_takes_it_back(client: TestClient) -> None:
     location = hand_in(client, "大.csv", FILES["large.csv"])
     page = client.get(location, params={"view": "columns", "lang": "zh"}).text

@@ -51,11 +51,18 @@ LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
 BLOCK_KINDS = (".jsonl", ".ndjson", ".parquet")
 """Kinds of file that are read in blocks only, whatever their size."""
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
-CURABLE = frozenset((
-    "sheet-unrecognised", "table-ambiguous", "duplicate-column", "unit-does-not-fit", "sheet-units-conflict",
-    "key-column-missing", "nothing-to-assess", "several-kinds", "finer-than-column", "one-case-at-a-time",
-))  # fmt: skip
-"""What keeps a large file from being assessed by columns, and may be put right on the page or case by case."""
+CURABLE = frozenset(
+    (
+        "sheet-unrecognised",
+        "table-ambiguous",
+        "duplicate-column",
+        "unit-does-not-fit",
+        "sheet-units-conflict",
+        "key-column-missing",
+        "nothing-to-assess",
+    )
+)
+"""What is wrong with the columns of a file, and may be put right on the page."""
 MAX_EXPLAINED = 300
 """Subjects whose reasoning goes into the workbook."""
 
@@ -133,7 +140,7 @@ def run(pack: Pack, source: Path, out: Path, order: Order, tell: Tell) -> None:
 def _assessed(
     pack: Pack, source: Path, out: Path, order: Order, tell: Tell
 ) -> tuple[dict[str, Any], list[Problem], Verdicts]:
-    """The file by columns where it is large, else case by case."""
+    """The file by columns where it is large, else case by case, which also tells what is wrong with a large one."""
     in_blocks = source.suffix in BLOCK_KINDS
     large = in_blocks or (source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM)
     if large and order.record != RECORD:
@@ -143,11 +150,11 @@ def _assessed(
         try:
             return run_large(pack, source, out, options, tell)
         except FactError as error:
-            if not CURABLE.intersection(problem.code for problem in error.problems):
-                raise
-            (out / "facts.db").unlink()
-            if in_blocks:
+            (out / "facts.db").unlink(missing_ok=True)
+            if in_blocks and CURABLE.intersection(problem.code for problem in error.problems):
                 return refused(pack, source, out, options, error)
+            if in_blocks:
+                raise
     return run_cases(pack, source, out, order, tell)
 
 
