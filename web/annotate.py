@@ -112,9 +112,9 @@ def text_excerpts(source: Path, problems: Sequence[Problem], headings: Sequence[
     faults: dict[int, dict[int, list[Problem]]] = {}
     for problem in problems:
         place = problem.location
-        if (place.line is not None and len(faults) < MAX_EXCERPTS) or place.line in faults:
+        if place.line is not None and (len(faults) < MAX_EXCERPTS or place.line in faults):
             column = _column(place.path or "", headings)
-            faults.setdefault(place.line or 0, {}).setdefault(column, []).append(problem)
+            faults.setdefault(place.line, {}).setdefault(column, []).append(problem)
     if not faults:
         return []
     try:

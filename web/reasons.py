@@ -33,7 +33,7 @@ from web.problems import ApiProblem
 from web.views import ResultView, fact_label, figures_line, remark_of, result_view, row_text
 from web.words import tone
 
-MAX_ROWS = 5_000
+MAX_ROWS = 1_000
 """Rows of one case up to which it is assessed again while somebody waits."""
 MAX_EXPLAINED = 12
 """Matters of a case that are all explained; of a larger one only the one asked for."""
@@ -123,7 +123,8 @@ def _of_case(
 ) -> Reasons:
     dossier = pack.dossiers[case.dossier]
     outcome = _assessed(pack, dossier, case, tables, day)
-    rows = (outcome.case or case).subject, *(outcome.case or case).related
+    assert outcome.case is not None, "an outcome assessed here holds its case"
+    rows = outcome.case.subject, *outcome.case.related
     asked = [
         place for place, item in enumerate(outcome.items)
         if item.outcome.status != "not_applicable" and (origin.provision is None or (
