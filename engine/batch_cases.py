@@ -292,35 +292,44 @@ def highest_only(prepared: Prepared, frame: pl.DataFrame, found: pl.DataFrame) -
     matter = prepared.step.matter
     if matter is None or matter.highest_of is None:
         return found
-    names = [source.field for source in matter.highest_of]
+    height = found.height
     here = pl.col(ARISES).fill_null(True) if ARISES in found.columns else pl.lit(True)
-    whole = found.with_columns(
+    rows = found.select(pl.col(COUNTED).alias("#own"), here.alias("#here"), pl.int_range(height).alias(_PLACE))
+    keys = [CASE, *(f"#k{place}" for place, _ in enumerate(matter.highest_of))]
+    rows = rows.with_columns(
         frame.get_column(CASE),
-        frame.get_column(ROW),
-        here.alias("#here"),
-        pl.int_range(found.height).alias(_PLACE),
         *(
-            frame.get_column(name).alias(f"#k{place}") if name in frame.columns else pl.lit(None).alias(f"#k{place}")
-            for place, name in enumerate(names)
+            (frame.get_column(source.field) if source.field in frame.columns else pl.lit(None)).alias(key)
+            for key, source in zip(keys[1:], matter.highest_of, strict=True)
         ),
     )
-    keys = [f"#k{place}" for place in range(len(names))]
-    in_group = pl.col("#here") & pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
-    # A row outside every group is a group of its own.
-    alone = pl.when(in_group).then(-1).otherwise(pl.col(_PLACE)).alias("#alone")
-    over = [CASE, *keys, "#alone"]
-    whole = whole.with_columns(alone).with_columns(
-        pl.col(COUNTED).max().over(over).alias("#most"), pl.col(COUNTED).is_null().any().over(over).alias("#open")
+    # The amount, and among equals the earlier row, in one number.
+    size, own = 2 ** height.bit_length(), rows.get_column("#own")
+    largest = max(abs(int(own.min() or 0)), abs(int(own.max() or 0)))  # type: ignore[arg-type]  # whole numbers
+    wide = pl.Int64 if (largest + 1) * size < 2**63 else pl.Int128
+    score = pl.col("#own").cast(wide) * size + (size - 1 - pl.col(_PLACE))
+    grouped = rows.filter(pl.all_horizontal("#here", *(pl.col(key).is_not_null() for key in keys[1:])))
+    best = grouped.group_by(keys).agg(score.max().alias("#score"), pl.col("#own").is_null().any().alias("#open"))
+    first = (size - 1 - (pl.col("#score") - pl.col("#score") // size * size)).cast(pl.Int64).alias("#first")
+    is_first, is_settled = pl.col("#first") == pl.col(_PLACE), ~pl.col("#open")
+    settled = (
+        grouped.join(best, on=keys, how="left", maintain_order="left")
+        .with_columns(first)
+        .select(
+            pl.col(_PLACE),
+            pl.when(is_settled).then(pl.when(is_first).then("#own").otherwise(0)).alias(COUNTED),
+            pl.when(is_settled & ~is_first & (pl.col("#own") > 0))
+            .then(pl.lit(frame.get_column(ROW)).gather("#first"))
+            .cast(pl.Int64)
+            .alias(YIELDS),
+        )
     )
-    best = pl.when(pl.col(COUNTED) == pl.col("#most")).then(pl.col(_PLACE)).min().over(over)
-    best_row = pl.when(pl.col(COUNTED) == pl.col("#most")).then(pl.col(ROW)).min().over(over)
-    whole = whole.with_columns(best.alias("#best"), best_row.alias("#best_row"))
-    yields = (pl.col(_PLACE) != pl.col("#best")) & (pl.col(COUNTED) > 0) & ~pl.col("#open")
-    own = pl.when(pl.col(_PLACE) == pl.col("#best")).then(pl.col(COUNTED)).otherwise(0)
-    counted = pl.when(~pl.col("#open")).then(own)
-    return whole.with_columns(
-        pl.when("#here").then(counted).alias(COUNTED), pl.when(yields).then("#best_row").alias(YIELDS)
-    ).select(*found.columns, YIELDS)
+    if settled.height < height:  # a row outside every group is a group of its own
+        alone = rows.select(
+            pl.col(_PLACE), pl.when("#here").then("#own").alias(COUNTED), pl.lit(None, dtype=pl.Int64).alias(YIELDS)
+        )
+        settled = alone.update(settled, on=_PLACE, how="left", include_nulls=True)
+    return found.with_columns(settled.get_column(COUNTED), settled.get_column(YIELDS))
 
 
 def totals(outcomes: Sequence[RecordOutcomes], cases: int) -> pl.DataFrame:

@@ -74,8 +74,14 @@ class Results:
         self.steps = list(steps if steps is not None else program.steps)
         self.columns = list(_result_columns(self.steps))
         self.yields = any(one.step.matter is not None and one.step.matter.highest_of is not None for one in self.steps)
-        self.labels = pl.Series([LABELS[word].get(lang) if word in LABELS else word for word in program.words.all])
-        self.codes = pl.Series(program.words.all)
+        self.words = pl.Series(program.words.all)
+        self.statuses = pl.Series(list(LABELS))
+        self.labels = pl.Series([label.get(lang) for label in LABELS.values()])
+        known = {status: place for place, status in enumerate(LABELS)}
+        self.status_of = pl.Series([known.get(word) for word in program.words.all], dtype=pl.UInt32)
+        """The place of a status by the place of its word."""
+        self.places = {one.provision.id: place for place, one in enumerate(self.steps)}
+        self.provisions = pl.Series(list(self.places), dtype=pl.String)
 
     @property
     def schema(self) -> dict[str, pl.DataType]:
@@ -101,18 +107,41 @@ class Results:
 
     def table(self, frame: pl.DataFrame, done: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         """The outcomes of some rows as result rows, in the order of the rows."""
+        return self.spelled(self.coded(frame, done))
+
+    @property
+    def coded_schema(self) -> dict[str, pl.DataType]:
+        """The columns of `coded`: in a long result `provision` and `status` are places, and labels are left out."""
+        found = self.schema
+        if self.shape == "long":
+            del found["status_label"]
+            found |= {"provision": pl.UInt32(), "status": pl.UInt32()}
+        return found
+
+    def spelled(self, coded: pl.DataFrame) -> pl.DataFrame:
+        """Result rows with words where there are places in `provisions` and `statuses`."""
+        if self.shape != "long":
+            return coded
+        status = pl.col("status")
+        return coded.with_columns(
+            pl.lit(self.provisions).gather(pl.col("provision")).alias("provision"),
+            pl.lit(self.statuses).gather(status).alias("status"),
+            pl.lit(self.labels).gather(status).alias("status_label")).select(list(self.schema))
+
+    def coded(self, frame: pl.DataFrame, done: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+        """As `table`, with the columns of `coded_schema`."""
         if self.shape == "long":
             return self._long(frame, done)
         parts = [frame.select(pl.col(ROW).alias("row"), pl.col(SUBJECT).alias("subject"))]
         for prepared in self.program.steps:
             identity, found = prepared.provision.id, done[prepared.provision.id]
             own = {output.name for output in prepared.plan.outputs}
-            wanted = [pl.lit(self.codes).gather(self._status(found).cast(pl.UInt32)).alias(f"{identity}:status")]
+            wanted = [pl.lit(self.words).gather(self._status(found).cast(pl.UInt32)).alias(f"{identity}:status")]
             wanted += [self._value(prepared, column, found).alias(f"{identity}:{column.name}")
                        for column in self.columns if column.output in own]
             if self.counted:
                 wanted.append(self._counted(found).alias(f"{identity}:{COUNTED}"))
-            wanted.append(pl.col(MISSING).str.replace_all(" ", "、").alias(f"{identity}:{MISSING}"))
+            wanted.append(pl.lit(_listed(found.get_column(MISSING))).alias(f"{identity}:{MISSING}"))
             parts.append(found.select(wanted))
         return pl.concat(parts, how="horizontal")
 
@@ -120,16 +149,14 @@ class Results:
         parts = []
         for place, prepared in enumerate(self.program.steps):
             found = done[prepared.provision.id]
-            status = self._status(found).cast(pl.UInt32)
             table = found.select(
                 frame.get_column(ROW).alias("row"), frame.get_column(SUBJECT).alias("subject"),
-                pl.lit(prepared.provision.id).alias("provision"),
-                pl.lit(self.codes).gather(status).alias("status"),
-                pl.lit(self.labels).gather(status).alias("status_label"),
+                pl.lit(self.places[prepared.provision.id], dtype=pl.UInt32).alias("provision"),
+                pl.lit(self.status_of).gather(self._status(found).cast(pl.UInt32)).alias("status"),
                 *(self._value(prepared, column, found).alias(column.name) for column in self.columns),
                 *((self._counted(found).alias(COUNTED),) if self.counted else ()),
                 *((self._yields(found),) if self.yields else ()),
-                pl.col(MISSING).str.replace_all(" ", "、"),
+                _listed(found.get_column(MISSING)),
                 *((pl.col(ARISES).fill_null(True).alias("#here"),) if ARISES in found.columns else ()),
                 *((pl.lit(place).alias("#place"),) if len(self.program.steps) > 1 else ()))
             if ARISES in found.columns:
@@ -169,7 +196,7 @@ class Results:
             case Kind.ENUM | Kind.TEXT:
                 if found.schema[value_column(output.name)] == pl.String():
                     return value
-                return pl.lit(self.codes).gather(value.cast(pl.UInt32))
+                return pl.lit(self.words).gather(value.cast(pl.UInt32))
         denominator = output.denominator
         divisor: int | pl.Expr = (denominator.value if isinstance(denominator, Const)
                                   else pl.col(denominator_column(output.name)).cast(pl.Int128))
@@ -177,7 +204,10 @@ class Results:
 
     def rows(self, line: int, subject: str | None, outcomes: Mapping[str, Outcome],
              counted: Mapping[str, int | None]) -> pl.DataFrame:
-        """The outcomes of one row by the reference evaluator as result rows; `counted` is in fen."""
+        """The outcomes of one row by the reference evaluator as result rows, with the columns of `coded_schema`.
+
+        `counted` is in fen.
+        """
         from decimal import Decimal
 
         found: list[dict[str, object]] = []
@@ -188,12 +218,12 @@ class Results:
             paid = counted.get(identity)
             own |= {COUNTED: None if paid is None else Decimal(paid).scaleb(-2)} if self.counted else {}
             if self.shape == "long":
-                found.append({"row": line, "subject": subject, "provision": identity, "status": outcome.status,
-                              "status_label": LABELS[outcome.status].get(self.lang), **own, MISSING: missing})
+                found.append({"row": line, "subject": subject, "provision": self.places[identity],
+                              "status": list(LABELS).index(outcome.status), **own, MISSING: missing})
                 continue
             wide |= {f"{identity}:{name}": value for name, value in own.items()}
             wide |= {f"{identity}:status": outcome.status, f"{identity}:{MISSING}": missing}
-        schema = self.schema
+        schema = self.coded_schema
         rows = found if self.shape == "long" else [wide]
         return pl.DataFrame([{name: row.get(name) for name in schema} for row in rows], schema=schema)
 
@@ -228,11 +258,21 @@ def _places(kind: Kind, scales: set[int | None]) -> int:
     return PERCENT_PLACES if kind is Kind.RATIO else NUMBER_PLACES
 
 
+def _listed(names: pl.Series) -> pl.Series:
+    """Lists of facts as the result shows them; most rows have none."""
+    places = names.is_not_null().arg_true()
+    if not places.len():
+        return names
+    return names.scatter(places, names.gather(places).str.replace_all(" ", "、", literal=True))
+
+
 def _decimal(value: pl.Expr, divisor: int | pl.Expr, column: ResultColumn) -> pl.Expr:
     """A quotient as a decimal of fixed places, exact where it can be, else rounded half away from zero."""
     if column.kind is Kind.MONEY:
         return value.cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 2))
     factor = (100 if column.kind is Kind.RATIO else 1) * 10**column.places
+    if factor == divisor and not column.places:
+        return value.cast(pl.Int64)
     if isinstance(divisor, int) and factor % divisor == 0:
         scaled = value.cast(pl.Int128) * (factor // divisor) if factor != divisor else value.cast(pl.Int128)
     else:
@@ -243,6 +283,16 @@ def _decimal(value: pl.Expr, divisor: int | pl.Expr, column: ResultColumn) -> pl
 
 
 # Sums
+
+
+def _sum(amounts: pl.Series) -> int:
+    """The exact sum; in 64 bits where no sum of so many such amounts exceeds them."""
+    least, most = amounts.min(), amounts.max()
+    if least is None or most is None:
+        return 0
+    if max(abs(int(least)), abs(int(most))) * amounts.len() >= 2**63:  # type: ignore[arg-type]  # whole numbers
+        amounts = amounts.cast(pl.Int128)
+    return int(amounts.sum())
 
 
 @dataclass
@@ -264,10 +314,10 @@ class Sums:
                 counts[UNDETERMINED if place is None else program.words.all[place]] += count
             for output in prepared.plan.outputs:
                 if output.kind is Kind.MONEY:
-                    total = found.get_column(value_column(output.name)).cast(pl.Int128).sum()
-                    self._add_money(prepared.provision.id, output.name, int(total))
+                    amounts = found.get_column(value_column(output.name))
+                    self._add_money(prepared.provision.id, output.name, _sum(amounts))
             if COUNTED in found.columns:
-                own = int(found.get_column(COUNTED).cast(pl.Int128).sum())
+                own = _sum(found.get_column(COUNTED))
                 self.counted[prepared.provision.id] = self.counted.get(prepared.provision.id, 0) + own
 
     def add_outcomes(self, outcomes: Mapping[str, Outcome], counted: Mapping[str, int | None]) -> None:

@@ -717,14 +717,19 @@ def choose_term(condition: Condition, then: Term, other: Term) -> Term:
     return Choose(condition, then, other)
 
 
-def nodes(node: Node) -> Iterator[Node]:
-    """A node and everything in it, each as often as it occurs, from the outside in and from left to right."""
-    yield node
-    for name in node.__match_args__:
-        held = getattr(node, name)
-        for part in held if isinstance(held, tuple) else (held,):
-            if is_dataclass(part):
-                yield from nodes(part)  # type: ignore[arg-type]
+def nodes(*roots: Node) -> Iterator[Node]:
+    """Some nodes and everything in them, from the outside in and from left to right; each object once."""
+    waiting: list[Node] = list(reversed(roots))
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        for name in reversed(node.__match_args__):
+            held = getattr(node, name)
+            waiting += [part for part in (reversed(held) if isinstance(held, tuple) else (held,)) if is_dataclass(part)]  # type: ignore[misc]
 
 
 def has_call(node: Node) -> bool:

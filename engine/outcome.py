@@ -195,6 +195,7 @@ def assess(provision: Provision, values: Mapping[str, Value | None], on: date | 
                 undecided = result if undecided is None else undecided | result
         elif undecided is None or output.statuses is None:
             found[output.name], exact = _rounded(output, result)
+            unrounded.pop(output.name, None)  # of an output this one stands in for
             if exact is not None:
                 unrounded[output.name] = exact
     if status in WITH_MEASURES:

@@ -184,6 +184,7 @@ OUTPUT_LABELS: dict[str, Text] = {
     "due_date": Text("到期日", "due date"),
     "due": Text("到期日", "due date"),
     "workdays_over": Text("已逾期", "overdue by"),
+    "op": Text("比较", "comparison"),
 }
 
 

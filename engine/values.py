@@ -393,7 +393,7 @@ def value_text(value: Value | None, of: Type, lang: str = "zh") -> str:
         case Kind.RATIO:
             return percent_text(value) + "%"
         case _:
-            return decimal_text(value) + _unit_text(of.unit, lang)
+            return decimal_text(value) + unit_text(of.unit, lang, value)
 
 
 _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次": "times", "月": "months", "年": "",
@@ -401,9 +401,13 @@ _UNITS_EN = {"工作日": "working days", "天": "days", "人": "people", "次":
              "美元": "US dollars"}  # fmt: skip
 
 
-def _unit_text(unit: str | None, lang: str) -> str:
+def unit_text(unit: str | None, lang: str, number: Number) -> str:
+    """A quantity's unit as it stands behind a number: 个工作日, ` working days`."""
     if not unit:
         return ""
     if lang == "zh":
         return "个工作日" if unit == "工作日" else unit
-    return f" {_UNITS_EN.get(unit, unit)}".rstrip()
+    word = _UNITS_EN.get(unit, unit)
+    if number == 1:
+        word = "person" if word == "people" else word.removesuffix("s")
+    return f" {word}".rstrip()

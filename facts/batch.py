@@ -35,7 +35,8 @@ from engine.types import Kind
 from engine.values import Value
 from facts.annotate import annotate
 from facts.batch_files import FORMATS, open_writer, write_problems
-from facts.blocks import Block, BlockReader, Source
+from facts.blocks import Block, BlockReader
+from facts.csv_source import Source
 from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
@@ -286,7 +287,7 @@ class Batch:
         return block, table, sums
 
     def _assess(self, chosen: _Chosen, block: Block, place: Callable[[int], Location]) -> tuple[pl.DataFrame, Sums]:
-        """The outcomes of a block's rows; rows beyond the calendar are taken out and reported."""
+        """The outcomes of a block's rows (`Results.coded`); rows beyond the calendar are taken out and reported."""
         program, results, sums = chosen.program, chosen.results, Sums()
         frame, done = program.run(block.frame)
         faults = [fault for prepared in program.steps for fault in program.faults(prepared, frame, done)]
@@ -299,7 +300,7 @@ class Batch:
             frame = frame.filter(kept)
             done = {identity: found.filter(kept) for identity, found in done.items()}
         sums.add(program, done)
-        table = results.table(frame, done)
+        table = results.coded(frame, done)
         extra = [table]
         for line, subject, values in block.loose:
             try:
@@ -490,15 +491,14 @@ class Batch:
             kept = ~one.frame.get_column(CASE).is_in(list(beyond))
             done = {identity: found.filter(kept) for identity, found in one.done.items()}
             sums.add(one.program, done)
-            table = of[one.record].table(one.frame.filter(kept), done)
-            tables.append(table)
+            tables.append(of[one.record].coded(one.frame.filter(kept), done))
         order = {matter.provision: place for place, matter in enumerate(dossier.matters)}
         table = pl.concat(tables)
         if not wide:
-            number, place = list(range(len(places))), list(order.values())
+            number, place = list(range(len(places))), [order[one] for one in of[dossier.subject].places]
             table = table.with_columns(
                 pl.col("row").replace_strict(number, case_of, return_dtype=pl.Int64).alias(CASE),
-                pl.col("provision").replace_strict(list(order), place, return_dtype=pl.Int64).alias("#order"),
+                pl.lit(pl.Series(place)).gather(pl.col("provision")).alias("#order"),
             ).sort(CASE, "#order", "row").drop(CASE, "#order")
         with open_writer(temporary, output.suffix.lower(), of[dossier.subject], self.pack, summary) as writer:
             self._settle(block, sums, summary)

@@ -49,7 +49,7 @@ class CaseStream:
     def __post_init__(self) -> None:
         self.dossier = self.files.dossier
         own = self.results[self.dossier.subject]
-        self.wide, self.schema = own.shape == "wide", own.schema
+        self.wide, self.schema = own.shape == "wide", own.coded_schema
         groups = [matter.highest_of or () for matter in self.program.matters]
         self.keys = [f"#k{place}" for place in range(max(map(len, groups), default=0))] if own.counted else []
         self.order = {matter.provision: place for place, matter in enumerate(self.dossier.matters)}
@@ -116,17 +116,18 @@ class CaseStream:
                 filled = filled.filter(~bad)
                 done = {identity: found.filter(~bad) for identity, found in done.items()}
         self.summary.sums.add(program, done if self.wide else {name: one.clear() for name, one in done.items()})
-        table = self.results[name].table(filled, done)
-        keys = self._keys(program, frame)
+        table = self.results[name].coded(filled, done)
+        keys = self._keys(name, program, frame)
         beside = frame.select(pl.col(ROW).alias("row"), pl.col(CASE))
         table = table.join(beside, on="row", how="left", maintain_order="left").with_columns(pl.col("row").alias(N))
         if self.wide:
             return table.with_columns(pl.lit(0, dtype=pl.Int32).alias(ORDER), *(
                 pl.lit(None, dtype=pl.String).alias(key) for key in self.keys))
-        table = table.with_columns(pl.col("provision").replace_strict(self.order, return_dtype=pl.Int32).alias(ORDER))
+        orders = pl.Series([self.order[one] for one in self.results[name].places], dtype=pl.Int32)
+        table = table.with_columns(pl.lit(orders).gather(pl.col("provision")).alias(ORDER))
         return table.join(keys, on=["row", "provision"], how="left", maintain_order="left") if self.keys else table
 
-    def _keys(self, program: Program, frame: pl.DataFrame) -> pl.DataFrame:
+    def _keys(self, name: str, program: Program, frame: pl.DataFrame) -> pl.DataFrame:
         """For each row and matter the keys of its exclusivity group; null where it has none."""
         parts = []
         for prepared in program.steps:
@@ -140,8 +141,9 @@ class CaseStream:
                 else:
                     column = pl.col(of[place]) if of[place] in frame.columns else pl.lit(None)
                 columns.append(column.cast(pl.String).alias(key))
+            place = self.results[name].places[prepared.provision.id]
             parts.append(frame.select(
-                pl.col(ROW).alias("row"), pl.lit(prepared.provision.id).alias("provision"), *columns))
+                pl.col(ROW).alias("row"), pl.lit(place, dtype=pl.UInt32).alias("provision"), *columns))
         return pl.concat(parts)
 
     # Results
@@ -175,16 +177,16 @@ class CaseStream:
 
 
 def _sums_of(results: Results, table: pl.DataFrame) -> Sums:
-    """What some result rows come to."""
+    """What some result rows (`Results.coded`) come to."""
     found = Sums()
-    for identity, status, count in table.group_by("provision", "status", maintain_order=True).len().iter_rows():
-        found.statuses.setdefault(identity, Counter())[status] += count
+    for place, status, count in table.group_by("provision", "status", maintain_order=True).len().iter_rows():
+        found.statuses.setdefault(results.provisions[place], Counter())[results.statuses[status]] += count
     money = [column.name for column in results.columns if column.kind is Kind.MONEY]
     amounts = table.group_by("provision", maintain_order=True).agg(
         pl.col(name).sum() for name in [*money, *([COUNTED] if results.counted else [])])
     own = {prepared.provision.id: {one.name for one in prepared.plan.outputs} for prepared in results.steps}
     for row in amounts.iter_rows(named=True):
-        identity = row["provision"]
+        identity = results.provisions[row["provision"]]
         found.money[identity] = {name: int(row[name] * 100) for name in money if name in own[identity]}
         if results.counted:
             found.counted[identity] = int(row[COUNTED] * 100)

@@ -93,6 +93,7 @@ class XlsxWriter:
         self.sheet.autofilter(0, 0, max(1, self.row), len(self.schema) - 1)
 
     def write(self, table: pl.DataFrame) -> None:
+        table = self.results.spelled(table)
         writers = [(place, self.formats[name], table.schema[name]) for place, name in enumerate(table.columns)]
         for row in table.iter_rows():
             if self.row == SHEET_ROWS:

@@ -27,7 +27,8 @@ from engine.model import Dossier
 from engine.source import Location
 from engine.types import Kind
 from engine.values import fold
-from facts.blocks import Block, BlockReader, Source
+from facts.blocks import Block, BlockReader
+from facts.csv_source import Source
 from facts.grid import Grid
 from facts.headings import Target
 from facts.joining import MAX_NAMES, MAX_SUGGESTED

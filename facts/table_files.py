@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.errors import FactError, Problem
 from engine.source import Location
-from facts.blocks import BLOCK, Source, recognise, width_of
+from facts.csv_source import BLOCK, Source, recognise, width_of
 from facts.grid import Grid
 from facts.headings import Target
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import polars as pl
@@ -21,6 +22,7 @@ import pytest
 from click.testing import CliRunner
 
 import facts.blocks
+import facts.csv_source
 from commands.batch import batch as command
 from engine.errors import FactError
 from engine.kinds import UNDETERMINED
@@ -118,15 +120,78 @@ def test_a_csv_reads_as_it_does_row_by_row(pack: Pack, tmp_path: Path, seed: int
     monkeypatch.setattr(facts.blocks, "SMALLEST", chance.choice([100, 2_000, 60_000]))
     source = tmp_path / "in.csv"
     source.write_text(messy_csv(400, chance, 0.6 if seed < 3 else 0.97), encoding="utf-8")
-    blocks = facts.blocks.Source.blocks
+    blocks = facts.csv_source.Source.blocks
     size = chance.choice([300, 3_000, 1 << 20])
-    monkeypatch.setattr(facts.blocks.Source, "blocks", lambda self, _=0: blocks(self, size))
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, size))
     summary = run(pack, source, tmp_path / "out.csv")
     assert by_batch(tmp_path / "out.csv", summary) == by_rows(pack, source)
     problems = {(problem.code, problem.location.line) for problem in summary.problems if problem.severity == "error"}
     wanted = {(problem.code, problem.location.line) for problem in read_facts(
         [source], dossiers={}, provision=pack.find, record=CUT).problems if problem.severity == "error"}
     assert problems == wanted
+
+
+ODD_NUMBERS = ["1000", "1.", ".5", "+5", "007.5", " 12", "0", "-0.0", "-3", "-0.01", "1000.500000", "850.1234567", "8.5e2",
+               "1E3", "1.e1", "999999999999.999999", "1000000000000", "99999999999999999999", "", "0.000001"]
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS)
+def test_numbers_the_parser_reads_are_read_as_cell_by_cell(
+        pack: Pack, tmp_path: Path, number: str) -> None:
+    """Every way to write a number that the CSV parser takes: same value, or left to the row reader."""
+    source = tmp_path / "in.csv"
+    lines = [HEADING, "甲,是,1000,900,200", f"乙,是,{number},1,200", f"丙,是,1000,{number},200", f"丁,是,1,1,{number}"]
+    source.write_text("\n".join(lines * 2) + "\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert by_batch(tmp_path / "out.csv", summary) == by_rows(pack, source)
+    shown = [str(problem.fields.get("value")) for problem in summary.problems]
+    wanted = [str(problem.fields.get("value")) for problem in read_facts(
+        [source], dossiers={}, provision=pack.find, record=CUT).problems]
+    assert shown == wanted
+
+
+@pytest.mark.parametrize("heading", ["base_rate_on_signing(%)", "base_rate_on_signing"])
+@pytest.mark.parametrize("number", [*ODD_NUMBERS, "2", "1.9999", "1.99999", "2.0", "0.5", "1", "0.0", "100", "100.0001", "50%"])
+def test_rates_and_counts_the_parser_reads_are_read_as_cell_by_cell(
+        pack: Pack, tmp_path: Path, number: str, heading: str) -> None:
+    loan = "employment.startup_loan.interest_small_enterprise"
+    source = tmp_path / "in.csv"
+    lines = [f"名称,has_startup_loan,principal,{heading},months_in_original_term,extension_months",
+             "甲,是,1000,5,12,1", f"乙,是,1000,{number},12,1", f"丙,是,1000,5,{number},1", f"丁,是,1000,5,12,{number}"]
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv", provisions=(loan,))
+    submission = read_facts([source], dossiers={}, provision=pack.find, record=loan)
+    outcomes = {one.at.line: assess(pack.provision(loan), one.inputs, DAY) for one in submission.flat}
+    assert {int(row["row"]): (row["status"], row["missing"]) for row in rows_of(tmp_path / "out.csv")} == {
+        line: (one.status, "、".join(one.missing)) for line, one in outcomes.items()}
+    assert {int(row["row"]): row["amount"] for row in rows_of(tmp_path / "out.csv") if row["amount"]} == {
+        line: yuan_text(one.values["amount"]) for line, one in outcomes.items() if "amount" in one.values}  # type: ignore[arg-type]
+    assert sorted((problem.code, problem.location.line) for problem in summary.problems) == sorted(
+        (problem.code, problem.location.line) for problem in submission.problems)
+
+
+def test_plain_blocks_are_read_by_the_parser_itself(
+        pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers as decimals and texts by their table, once the texts are known; a bad cell costs one block only."""
+    source = tmp_path / "in.csv"
+    rows = [f"{name},是,{task},900.5,200.25" for task in (1000, 1000.25) for name in "甲乙丙丁" * 20]
+    source.write_text("\n".join([HEADING, *rows, "戊,是,缺,900.5,200.25", *rows]) + "\n", encoding="utf-8")
+    blocks, parse = facts.csv_source.Source.blocks, facts.blocks.BlockReader._parse
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 1_000))
+    taken: list[str] = []
+
+    def watched(self: Any, data: bytes, types: Any) -> pl.DataFrame | None:
+        found = parse(self, data, types)
+        kinds = {kind.base_type() for kind in types}
+        taken.append(("" if found is not None else "no ") + "+".join(sorted(str(kind) for kind in kinds)))
+        return found
+
+    monkeypatch.setattr(facts.blocks.BlockReader, "_parse", watched)
+    summary = run(pack, source, tmp_path / "out.csv", workers=1)
+    assert (summary.evaluated, dict(summary.rejected)) == (320, {"cell": 1})
+    assert taken[0].startswith("no "), "no text is known yet"
+    assert taken[-1] == "Decimal+Enum"
+    assert taken.count("Decimal+Enum") > len(taken) // 2
 
 
 def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
@@ -141,7 +206,7 @@ def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
 
 
 def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.blocks, "HEAD", 200)
+    monkeypatch.setattr(facts.csv_source, "HEAD", 200)
     heading = "name,has_task,task_amount,raised_amount,next_year_public_funds"
     lines = [heading, *["x,1,1000,900,200"] * 50, "教育局,是,1000,900,200"]
     source = tmp_path / "in.csv"

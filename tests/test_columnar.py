@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
@@ -12,11 +13,11 @@ import polars as pl
 import pytest
 
 import needs
-from engine.calendar import day_number
+from engine.calendar import day_number, day_of
 from engine.errors import EvaluationError, PackError, Problem
-from engine.evaluate.columnar import ColumnPlan, OutputColumn, column_plan, words_of
-from engine.evaluate.graph import Graph
-from engine.evaluate.naming import denominator_column, missing_column, value_column
+from engine.evaluate.columnar import ColumnPlan, OutputColumn, calendar_tables, column_plan, words_of
+from engine.evaluate.graph import SETTLED, Graph
+from engine.evaluate.naming import ERROR, denominator_column, missing_column, value_column
 from engine.evaluate.polars_backend import PolarsPlan, column_type
 from engine.evaluate.sql_run import DuckDbEngine, Engine, PolarsEngine, SparkEngine
 from engine.expr import Literal, walk
@@ -258,6 +259,31 @@ def test_the_calendar_ends_in_a_flag_not_a_guess(pack: Pack) -> None:
     found = polars.outcomes(frame_of(plan, polars.words, rows))
     assert found["error"].to_list() == [False, True, True]
     assert found[value_column("due_date")][0] == day_number(date(2019, 5, 9))
+
+
+def test_settled_days_need_no_watch_on_the_calendars_end(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all days of a block lie well within the calendar its functions always have an answer."""
+    monkeypatch.setattr(sys.modules[__name__], "BEYOND", DATES)
+    assert sweep(pack, PolarsEngine(), 60, "settled") == []
+    provision = provision_of(pack, "fiscal.special_fund.specified_5wd")
+    polars = PolarsPlan(column_plan(provision, pack.reference_date))
+    rows = [dict.fromkeys((name for name, field in provision.facts.items() if field.type.kind is Kind.DATE), day)
+            for day in DATES]
+    assert ERROR not in polars.outcomes(frame_of(polars.plan, polars.words, rows)).columns
+
+
+@pytest.mark.parametrize("identity", ["fiscal.special_fund.specified_5wd", "fiscal.special_fund.unspecified_15wd"])
+def test_every_day_beside_the_last_settled_one(pack: Pack, identity: str) -> None:
+    provision = provision_of(pack, identity)
+    tables = calendar_tables()
+    end = tables.first + len(tables.passed) - 1
+    edges = [tables.first, end - SETTLED, end]
+    days = [day_of(edge + by) for edge in edges for by in (-2, -1, 0, 1, 2)] + [day_of(end - by) for by in range(40)]
+    names = [name for name, field in provision.facts.items() if field.type.kind is Kind.DATE]
+    for day in days:  # a frame for each, so that each is settled or not on its own
+        for submitted in (True, False, None):
+            row: dict[str, Value | None] = {**dict.fromkeys(names, day), "submitted": submitted}
+            assert disagreements(pack, provision, PolarsEngine(), [row]) == []
 
 
 def test_a_fact_without_a_column_takes_its_default_or_is_unknown(pack: Pack) -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import facts.batch_cases
 import facts.blocks
+import facts.csv_source
 import needs
 from commands.batch import batch as command
 from engine.batch import COUNTED, Assessment
@@ -177,8 +178,8 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks and chunks of a few rows, so that groups lie across them."""
     monkeypatch.setattr(pieces, "ROWS_AT_ONCE", 7)
     monkeypatch.setattr(facts.blocks, "SMALLEST", 50)
-    blocks = facts.blocks.Source.blocks
-    monkeypatch.setattr(facts.blocks.Source, "blocks", lambda self, _=0: blocks(self, 300))
+    blocks = facts.csv_source.Source.blocks
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 300))
 
 
 def random_submission(name: str, seed: int, folder: Path, rows: int | None = None) -> list[Path]:

@@ -28,7 +28,9 @@ PAGES = {
     "home": "/", "calculate": f"/calculate/{CUT}?{urlencode(CASE)}", "dossier": "/calculate/construction_firms?rows=award.0",
     "batch": "/batch", "rules": "/rules", "rule": f"/rules/{CUT}?{urlencode(CASE)}", "what-if": "/what-if",
     "what-if-rule": f"/what-if/{CUT}?{urlencode(CASE)}", "overview": "/overview?month=2019-06", "api": "/api",
-    "missing": "/no-such-page",
+    "missing": "/no-such-page", "rule-in-English": f"/rules/{CUT}?lang=en", "api-in-English": "/api?lang=en",
+    "what-if-of-days": "/what-if/fiscal.special_fund.specified_5wd?document_received_on=2019-03-01&submitted=true"
+                       "&submitted_on=2019-03-11",
 }  # fmt: skip
 
 pytestmark = [
@@ -345,6 +347,17 @@ def test_a_page_prints_without_its_buttons(page: Page, tmp_path: Path) -> None: 
     expect(page.locator("header nav")).to_be_hidden()
     expect(page.locator("#result")).to_be_visible()
     assert page.pdf(path=tmp_path / "page.pdf")[:4] == b"%PDF"
+
+
+def test_what_is_folded_away_is_printed(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto(PAGES["dossier"])
+    matters = page.locator("details.matter")
+    assert matters.count() > 3
+    assert page.locator("details.matter[open]").count() == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("details.matter[open]").count() == matters.count()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("details.matter[open]").count() == 0
 
 
 def test_signing_in_and_out(browser, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -129,6 +129,67 @@ def test_worked_cases_are_run_on_the_page(text_of) -> None:  # type: ignore[no-u
     assert "不符\n" not in text
 
 
+def test_what_a_case_expects_is_told_in_words(text_of) -> None:  # type: ignore[no-untyped-def]
+    assert "条文所定，领导小组成员 相应岗位的现任人员，需另行通知 否" in text_of("/rules/notice.group.succession", lang="zh")
+    assert "无法判定，缺少 数据经核实真实" in text_of("/rules/notice.report.content", lang="zh")
+
+
+def test_a_decision_table_speaks_of_yes_and_no_and_shows_no_empty_column(client: TestClient) -> None:
+    page = client.get("/rules/enterprise.sales_promotion.subsidy", params={"lang": "zh"}).text
+    assert "<td>否</td><td>2‰</td>" in page
+    page = client.get("/rules/invest.target.fai_growth", params={"lang": "zh"}).text
+    assert '<th scope="col">比较</th></tr>' in page  # and not the plan's parts, which stand in that column together
+
+
+def test_a_field_that_decides_whether_a_matter_arises_is_named_by_its_label(text_of) -> None:  # type: ignore[no-untyped-def]
+    text = text_of("/calculate/construction_firms", lang="zh", rows="award.0")
+    assert "奖项类别" in text.partition("还缺这些事实")[2]
+    assert "family" not in text.partition("还缺这些事实")[2]
+
+
+def test_the_api_is_described_in_the_language_of_the_page(client: TestClient) -> None:
+    calls = client.get("/api/v1/openapi.json").json()["paths"]
+    chinese = client.get("/api", params={"lang": "zh"}).text
+    english = client.get("/api", params={"lang": "en"}).text
+    for operation in (operation for item in calls.values() for operation in item.values()):
+        assert re.search(r"[\u4e00-\u9fff]", operation["summary"]), operation["summary"]
+        assert html.escape(operation["summary"]) in chinese
+        assert html.escape(operation["description"].replace("`", "")).split("&#")[0] in english
+
+
+def test_what_if_tells_days_from_the_first_to_the_last(text_of) -> None:  # type: ignore[no-untyped-def]
+    case = {"document_received_on": "2019-03-01", "submitted": "true", "submitted_on": "2019-03-11", "fact": "submitted_on"}
+    text = text_of("/what-if/fiscal.special_fund.specified_5wd", lang="zh", **case)
+    assert "“完成日期”提前 3 天，到 2019年3月8日：按时完成" in text
+    assert "2019年3月9日起" in text
+    assert "可能还有别的界限" not in text
+    text = text_of("/what-if/fiscal.special_fund.specified_5wd", lang="en", **case)
+    assert "done on earlier by 3 days, to 2019-03-08: on time" in text
+    assert "from 2019-03-09" in text
+    assert "overdue by 1 working day" in text
+    assert "1 working days" not in text
+
+
+def test_units_are_told_in_the_language_of_the_page(text_of) -> None:  # type: ignore[no-untyped-def]
+    path, case = "/what-if/talent.settling.allowance", {
+        "degree": "master", "contract_years": "2", "contract_signed_on": "2026-03-02", "applied_on": "2026-05-01",
+        "first_year_pay": "18万元", "fact": "contract_years"}  # fmt: skip
+    assert "再增加 1年，达到 3年：符合条件" in text_of(path, lang="zh", **case)
+    english = text_of(path, lang="en", **case)
+    assert "more by 1, to 3: eligible" in english
+    assert not re.search(r"\d\s*(元|年)", english.partition("How much")[2])
+    assert "yuan" in text_of(f"/calculate/{CUT}", lang="en")
+
+
+def test_what_if_lists_the_tiers_around_the_present_value(text_of) -> None:  # type: ignore[no-untyped-def]
+    text = text_of("/what-if/fiscal.reward.tax_share", lang="zh", revenue_target_met="true", tax_share_this_year="72.5%",
+                   tax_share_last_year="70.1%", county_average_share="69%", one_off_already_received="false",
+                   fact="county_average_share")  # fmt: skip
+    assert text.count("起 至") == 13
+    assert "← 现在" in text
+    assert "更远的未列出" in text
+
+
 def test_what_if_names_the_distance_to_the_next_tier(text_of) -> None:  # type: ignore[no-untyped-def]
     text = text_of(f"/what-if/{CUT}", lang="zh", fact="raised_amount", **CASE)
     assert "再增加 0.01元，达到 8,500,000.00元" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,26 @@ def test_a_link_opens_in_its_own_policy(client: TestClient) -> None:
     assert chosen(client.get(f"/calculate/{CUT}").text) == pack_names()[0]
     assert client.get("/calculate/applicants").status_code == 200
     assert client.get(f"/calculate/{CUT}", params={"policy": TALENT}).status_code == 404
+
+
+@pytest.mark.parametrize("policy", pack_names())
+def test_the_call_shown_as_an_example_is_one_of_the_policy_and_works(client: TestClient, policy: str) -> None:
+    page = html.unescape(client.get("/api", params={"policy": policy}).text)
+    command = shlex.split(re.sub(r"\\\n", " ", re.search(r"<pre[^>]*>(curl .*?)</pre>", page, re.S)[1]))  # type: ignore[index]
+    address, body = command[1], command[-1]
+    assert f"policy={policy}" in address
+    assert re.search(r"/provisions/([^/]+)/", address)[1] in load_pack(policy).ids  # type: ignore[index]
+    client.cookies.clear()  # as another system calls
+    answer = client.post(address, content=body.encode(), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200
+    assert answer.json()["outcome"]["status"] != "undetermined"
+
+
+def test_no_page_names_a_provision() -> None:
+    """The templates serve any pack: what they show of one comes from it."""
+    templates = Path(__file__).parent.parent / "web" / "templates"
+    text = "".join(path.read_text(encoding="utf-8") for path in templates.iterdir())
+    assert [identity for name in pack_names() for identity in load_pack(name).ids if identity in text] == []
 
 
 def test_a_call_names_its_policy(client: TestClient) -> None:

@@ -226,7 +226,12 @@ class Rows(BaseModel):
 # Policies
 
 
-@router.get("/policies", response_model=list[PolicyEntry], tags=["provisions"])
+@router.get(
+    "/policies",
+    response_model=list[PolicyEntry],
+    summary="所提供的政策。每次调用可用 policy 指定其一，不指定则用第一个适合的",
+    tags=["provisions"],
+)
 async def list_policies(request: Request, _: Viewer) -> list[dict[str, Any]]:
     """The policies served. Each call takes one as `policy`; left out, the first that fits is meant."""
     return [
@@ -252,6 +257,7 @@ async def list_policies(request: Request, _: Viewer) -> list[dict[str, Any]]:
 @router.get(
     "/provisions",
     response_model=ProvisionList,
+    summary="一项政策的全部条款，或按文字、方案、种类、认定部门查找",
     tags=["provisions"],
     responses={404: ERRORS[404], 422: ERRORS[422]},
 )
@@ -282,13 +288,23 @@ async def list_provisions(
     }
 
 
-@router.get("/provisions/{identity}", tags=["provisions"], responses={404: ERRORS[404], 422: ERRORS[422]})
+@router.get(
+    "/provisions/{identity}",
+    summary="一个条款：依据、事实、表、读法",
+    tags=["provisions"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
 async def show_provision(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """One provision: clause, facts, tables, readings."""
     return provision_data(library.pack.provision(identity))
 
 
-@router.get("/provisions/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
+@router.get(
+    "/provisions/{identity}/schema",
+    summary="一个条款所需事实的 JSON Schema",
+    tags=["schemas"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
 async def provision_schema(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """The JSON Schema of a provision's facts."""
     return json_schema(identity, library.pack.provision(identity).facts)
@@ -297,6 +313,7 @@ async def provision_schema(_: Viewer, library: Policy, identity: Identity) -> di
 @router.post(
     "/provisions/{identity}/evaluate",
     response_model=Evaluated,
+    summary="按一个条款核算一个案例：结论、步骤、另外的读法、理由",
     tags=["evaluation"],
     responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
 )
@@ -317,6 +334,7 @@ async def evaluate(_: Viewer, library: Policy, identity: Identity, case: Evaluat
 @router.get(
     "/dossiers",
     response_model=list[DossierEntry],
+    summary="成套填报的表",
     tags=["dossiers"],
     responses={404: ERRORS[404], 422: ERRORS[422]},
 )
@@ -333,7 +351,12 @@ async def list_dossiers(_: Viewer, library: Policy) -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/dossiers/{identity}/schema", tags=["schemas"], responses={404: ERRORS[404], 422: ERRORS[422]})
+@router.get(
+    "/dossiers/{identity}/schema",
+    summary="一套填报的一个案例的 JSON Schema",
+    tags=["schemas"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
 async def schema_of_dossier(_: Viewer, library: Policy, identity: Identity) -> dict[str, Any]:
     """The JSON Schema of one case of a dossier."""
     return dossier_schema(_dossier(library, identity))
@@ -341,6 +364,7 @@ async def schema_of_dossier(_: Viewer, library: Policy, identity: Identity) -> d
 
 @router.post(
     "/dossiers/{identity}/evaluate",
+    summary="一个对象的全部事项：哪些不重复计、合计多少",
     tags=["evaluation"],
     responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
 )
@@ -388,6 +412,7 @@ def _dossier(library: Library, identity: str) -> Any:
 
 @router.get(
     "/templates/{identity}",
+    summary="填报用的 Excel 模板：一套填报、一个条款，或履职台账（ledger）",
     tags=["schemas"],
     response_class=Response,
     responses={200: {"content": {grid.XLSX: {}}}, 404: ERRORS[404], 422: ERRORS[422]},
@@ -417,6 +442,7 @@ def template(
     "/batches",
     status_code=202,
     response_model=BatchState,
+    summary="提交一个文件，请求正文就是文件本身",
     tags=["batches"],
     responses={status: ERRORS[status] for status in (400, 404, 413, 422)},
     openapi_extra={
@@ -457,21 +483,31 @@ async def submit_batch(
     return batch_state(batch)
 
 
-@router.get("/batches", response_model=list[BatchState], tags=["batches"])
+@router.get("/batches", response_model=list[BatchState], summary="自己提交的批次，新的在前", tags=["batches"])
 async def list_batches(request: Request, visitor: Officer) -> list[dict[str, Any]]:
     """One's own batches, newest first."""
     return [batch_state(batch) for batch in state_of(request).batches.of(visitor.owner)]
 
 
 @router.get(
-    "/batches/{identity}", response_model=BatchState, tags=["batches"], responses={404: ERRORS[404], 422: ERRORS[422]}
+    "/batches/{identity}",
+    response_model=BatchState,
+    summary="一个批次进展到哪里",
+    tags=["batches"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
 )
 async def show_batch(request: Request, visitor: Officer, identity: Identity) -> dict[str, Any]:
     """How far a batch is."""
     return batch_state(state_of(request).batches.get(visitor.owner, identity))
 
 
-@router.delete("/batches/{identity}", status_code=204, tags=["batches"], responses={404: ERRORS[404], 422: ERRORS[422]})
+@router.delete(
+    "/batches/{identity}",
+    status_code=204,
+    summary="删去一个批次及其文件和结果",
+    tags=["batches"],
+    responses={404: ERRORS[404], 422: ERRORS[422]},
+)
 async def delete_batch(request: Request, visitor: Officer, identity: Identity) -> Response:
     """Removes a batch with its file and results."""
     state_of(request).batches.delete(visitor.owner, identity)
@@ -480,6 +516,7 @@ async def delete_batch(request: Request, visitor: Officer, identity: Identity) -
 
 @router.put(
     "/batches/{identity}/mapping",
+    summary="手工指定列之后，重新核算同一文件",
     status_code=202,
     response_model=BatchState,
     tags=["batches"],
@@ -506,7 +543,10 @@ async def map_columns(request: Request, visitor: Officer, identity: Identity, ma
 
 
 @router.get(
-    "/batches/{identity}/summary", tags=["batches"], responses={status: ERRORS[status] for status in (404, 409, 422)}
+    "/batches/{identity}/summary",
+    summary="行数、各列的识别、各表、合计",
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (404, 409, 422)},
 )
 async def batch_summary(request: Request, visitor: Officer, identity: Identity) -> dict[str, Any]:
     """Counts of rows, columns as recognised, tables, totals."""
@@ -516,6 +556,7 @@ async def batch_summary(request: Request, visitor: Officer, identity: Identity) 
 @router.get(
     "/batches/{identity}/rows",
     response_model=Rows,
+    summary="结果表的一页，可按文字和结论筛选",
     tags=["batches"],
     responses={status: ERRORS[status] for status in (404, 409, 422)},
 )
@@ -545,6 +586,7 @@ def batch_rows(
 
 @router.get(
     "/batches/{identity}/rows/{number}",
+    summary="某一行的理由和依据",
     tags=["batches"],
     responses={status: ERRORS[status] for status in (404, 409, 422)},
 )
@@ -568,7 +610,10 @@ def batch_row(
 
 
 @router.get(
-    "/batches/{identity}/problems", tags=["batches"], responses={status: ERRORS[status] for status in (404, 409, 422)}
+    "/batches/{identity}/problems",
+    summary="文件里的每个问题及其单元格",
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (404, 409, 422)},
 )
 def batch_problems(request: Request, visitor: Officer, identity: Identity) -> list[dict[str, Any]]:
     """Every problem found in the file, with its cell."""
@@ -578,6 +623,7 @@ def batch_problems(request: Request, visitor: Officer, identity: Identity) -> li
 
 @router.get(
     "/batches/{identity}/files/{name}",
+    summary="结果、问题清单，或写上两者的原表副本",
     tags=["batches"],
     response_class=FileResponse,
     responses={
@@ -622,7 +668,7 @@ def batch_state(batch: Batch) -> dict[str, Any]:
 # About
 
 
-@router.get("/problems", tags=["about"])
+@router.get("/problems", summary="回答里可能出现的问题种类", tags=["about"])
 async def problem_kinds() -> list[dict[str, Any]]:
     """The kinds of problem an answer may name."""
     return [
@@ -631,7 +677,7 @@ async def problem_kinds() -> list[dict[str, Any]]:
     ]
 
 
-@router.get("/health", tags=["about"])
+@router.get("/health", summary="服务是否正常，用的是哪些规则", tags=["about"])
 async def health(request: Request) -> dict[str, Any]:
     """That the server is there, and with which rules."""
     packs = [library.pack for library in state_of(request).libraries.values()]

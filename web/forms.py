@@ -18,10 +18,11 @@ from engine.expr import Literal, Name, walk
 from engine.model import Field, Provision, Text
 from engine.outcome import names_of
 from engine.types import Kind
-from engine.values import Number, Unreadable, Value, decimal_text, value_text
+from engine.values import Number, Unreadable, Value, decimal_text, unit_text, value_text
 
 MAX_TYPED = 2_000
 _UNITS = {Kind.MONEY: "元", Kind.RATIO: "%"}
+_MONEY_EN = {"元": "yuan", "万元": "× 10,000 yuan"}
 _EXAMPLES = {
     Kind.MONEY: Text("如 1000万元 或 1200.50", "as in 1000万元 or 1200.50"),
     Kind.RATIO: Text("如 85%", "as in 85%"),
@@ -109,6 +110,8 @@ def _is_asked(field: Field, names: Facts) -> bool:
 def _control(field: Field, typed: str, value: Value | None, error: str, asked: bool, lang: Lang, name: str) -> Control:
     kind = field.type.kind
     unit = field.unit or _UNITS.get(kind, "") if kind in (Kind.MONEY, Kind.RATIO, Kind.QUANTITY) else ""
+    if lang == "en":
+        unit = _MONEY_EN.get(unit) or unit_text(unit, lang, 2).strip()
     help_text = field.note.get(lang) if field.note is not None else ""
     if asked and field.asked_when is not None and not help_text:
         help_text = ""

@@ -18,10 +18,13 @@ from engine.expr import Compare, Literal, Logic, Name
 from engine.model import DecisionTable, Provision
 from engine.types import Kind, Type
 from engine.values import decimal_text
-from web.tiers import Tier, Tiers, day_of
+from web.terms import day_of
+from web.tiers import Tier, Tiers
 
 WIDTH, HEIGHT = 480, 280
 LEFT, RIGHT, TOP, BOTTOM = 62, 30, 26, 48
+MAX_DOTTED = 24
+"""Pieces whose ends are dotted; more would run into each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,8 @@ def _plot(
                 f'<text class="tick" x="{place:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
                 f"{tick_text(edge, x_axis.type, lang)}</text>"
             )
-        parts.append(f'<line class="grid" x1="{place:.1f}" y1="{TOP}" x2="{place:.1f}" y2="{HEIGHT - BOTTOM}"/>')
+        if len(stretches) <= MAX_DOTTED:
+            parts.append(f'<line class="grid" x1="{place:.1f}" y1="{TOP}" x2="{place:.1f}" y2="{HEIGHT - BOTTOM}"/>')
     parts.append(
         f'<line class="axis" x1="{LEFT}" y1="{y(Fraction(0)):.1f}" x2="{WIDTH - RIGHT}" y2="{y(Fraction(0)):.1f}"/>'
     )
@@ -224,7 +228,7 @@ def _plot(
             f'<line class="curve" x1="{x(piece.x1):.1f}" y1="{y(piece.y1):.1f}" '
             f'x2="{x(piece.x2):.1f}" y2="{y(piece.y2):.1f}"/>'
         )
-    for piece in stretches:
+    for piece in stretches if len(stretches) <= MAX_DOTTED else ():
         for at, level, inside in ((piece.x1, piece.y1, piece.low_in), (piece.x2, piece.y2, piece.high_in)):
             if at not in (low, high):
                 kind = "in" if inside else "out"
@@ -233,10 +237,11 @@ def _plot(
         mx, my = x(mark[0]), y(mark[1])
         word = "本例" if lang == "zh" else "this case"
         anchor, shift = ("end", -9) if mx > WIDTH * 0.7 else ("start", 9)
+        beside = max(my - 9, TOP + 12) if my < HEIGHT / 2 else TOP + 12  # low down a curve may pass there
         parts.append(
             f'<line class="mark" x1="{mx:.1f}" y1="{TOP}" x2="{mx:.1f}" y2="{HEIGHT - BOTTOM}"/>'
             f'<circle class="mark" cx="{mx:.1f}" cy="{my:.1f}" r="6"/>'
-            f'<text class="mark" x="{mx + shift:.1f}" y="{max(my - 9, TOP + 12):.1f}" text-anchor="{anchor}">'
+            f'<text class="mark" x="{mx + shift:.1f}" y="{beside:.1f}" text-anchor="{anchor}">'
             f"{word}</text>"
         )
     parts.append(
@@ -269,11 +274,11 @@ def _ticks(low: Fraction, high: Fraction, of: Type) -> list[Fraction]:
 
 
 def tick_text(value: Fraction, of: Type, lang: Lang) -> str:
-    """A value at an axis, as short as it can be: 万元 and 亿元 for large amounts."""
+    """A value at an axis, as short as it can be: 万元 and 亿元 for large amounts, M and k in English."""
     if of.kind is Kind.MONEY:
         yuan = value / 100
-        zh = lang == "zh"
-        for unit, size in (("亿" if zh else "×10⁸", 10**8), ("万" if zh else "×10⁴", 10**4)):
+        units = (("亿", 10**8), ("万", 10**4)) if lang == "zh" else (("M", 10**6), ("k", 10**3))
+        for unit, size in units:
             if abs(yuan) >= size:
                 return f"{_short(yuan / size)}{unit}"
         return _short(yuan)
@@ -286,4 +291,4 @@ def tick_text(value: Fraction, of: Type, lang: Lang) -> str:
 
 def _short(value: Fraction) -> str:
     text = decimal_text(value)
-    return text if len(text) <= 7 else decimal_text(value, 2)
+    return text if len(text) <= 7 else decimal_text(value, 2).rstrip("0").rstrip(".")

@@ -101,15 +101,21 @@ def tables(provision: Provision) -> list[DecisionTable]:
 
 def table_view(table: DecisionTable, provision: Provision, lang: Lang) -> TableView:
     words, labels = Wording(provision, lang), name_labels(provision, lang)
+    truths = {"true": "是", "false": "否"} if lang == "zh" else {"true": "yes", "false": "no"}
     headers = [words.formula(column, labels) for column in table.columns]
     headers += [labels.get(name, name) for name in table.outputs]
+    if table.default is None:  # a column in which nothing stands is not shown
+        headers = headers[: max(len(table.columns), *(len(row.texts) for row in table.rows))]
     rows = []
     for row in table.rows:
         cells = []
         for place, text in enumerate(row.texts):
             column = table.columns[place] if place < len(table.columns) else None
             field = provision.facts.get(column.name) if isinstance(column, Name) else None
-            cells.append(field.choice_label(text, lang) if field is not None else _readable(text, lang))
+            if field is not None and field.type.kind is Kind.ENUM:
+                cells.append(field.choice_label(text, lang))
+            else:
+                cells.append(truths.get(text.strip()) or _readable(text))
         cells += [""] * (len(headers) - len(cells))
         rows.append(tuple(cells))
     if table.default is not None:
@@ -118,14 +124,12 @@ def table_view(table: DecisionTable, provision: Provision, lang: Lang) -> TableV
     return TableView(table.hit, tuple(headers), tuple(rows))
 
 
-def _readable(text: str, lang: Lang) -> str:
+def _readable(text: str) -> str:
     """`[85%..90%)` as people write it: 85% ≤ … < 90%."""
     plain = text.strip()
     if len(plain) > 2 and plain[0] in "[(" and plain[-1] in "])" and ".." in plain:
         low, _, high = plain[1:-1].partition("..")
         return f"{low} {'≤' if plain[0] == '[' else '<'} … {'≤' if plain[-1] == ']' else '<'} {high}"
-    if plain in ("true", "false"):
-        return ({"true": "是", "false": "否"} if lang == "zh" else {"true": "yes", "false": "no"})[plain]
     return plain.replace(">=", "≥").replace("<=", "≤")
 
 
@@ -189,7 +193,9 @@ def case_views(pack: Pack, provision: Provision, cases: list[WorkedCase], lang: 
 def _case_view(provision: Provision, result: CaseResult, lang: Lang) -> CaseView:
     case = result.case
     expected = [
-        LABELS[text].get(lang) if key == "status" and (text := str(value)) in LABELS else _expected(key, value, lang)
+        LABELS[text].get(lang)
+        if key == "status" and (text := str(value)) in LABELS
+        else _expected(provision, key, value, lang)
         for key, value in case.expect.items()
     ]
     inputs = tuple(
@@ -223,9 +229,25 @@ _EXPECTED = {
 }
 
 
-def _expected(key: str, value: Any, lang: Lang) -> str:
-    text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
-    return _EXPECTED[key].get(lang).format(text) if key in _EXPECTED else f"{key} {text}"
+def _expected(provision: Provision, key: str, value: Any, lang: Lang) -> str:
+    """What a case expects beside the status, in words: an amount, the facts still missing, any other output."""
+    listed = [str(part) for part in value] if isinstance(value, list) else [str(value)]
+    if key == "missing":
+        listed = [_input_label(provision, name, lang) for name in listed]
+    text = ("、" if lang == "zh" else ", ").join(listed)
+    if key in _EXPECTED:
+        return _EXPECTED[key].get(lang).format(text)
+    output = next((output for output in provision.outputs if output.name == key), None)
+    if output is None:
+        return f"{key} {text}"
+    if output.expr.type.kind is Kind.BOOLEAN:
+        text = _truth(text, lang)
+    return f"{(output.label or OUTPUT_LABELS.get(key, Text(key, key))).get(lang)} {text}"
+
+
+def _truth(text: str, lang: Lang) -> str:
+    true = text.lower() in ("true", "是", "yes")
+    return ("是" if true else "否") if lang == "zh" else ("yes" if true else "no")
 
 
 def _input_label(provision: Provision, name: str, lang: Lang) -> str:
@@ -239,6 +261,5 @@ def _input_text(provision: Provision, name: str, value: Any, lang: Lang) -> str:
     if field is not None and field.choices:
         return field.choice_label(str(value), lang)
     if field is not None and field.type.kind is Kind.BOOLEAN:
-        true = str(value).lower() in ("true", "是", "yes")
-        return ("是" if true else "否") if lang == "zh" else ("yes" if true else "no")
+        return _truth(str(value), lang)
     return str(value)

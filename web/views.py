@@ -202,6 +202,14 @@ def dossier_view(pack: Pack, outcome: DossierOutcome, lang: Lang) -> DossierView
         if item.outcome.status == "not_applicable":
             continue
         view = result_view(item.outcome, pack.provision(item.matter.provision), lang)
+        fields = {**dossier.records[dossier.subject].fields, **dossier.records[item.matter.each].fields}
+        missing = (  # whether a matter arises at all may hang on a field that its provision does not read
+            replace(fact, label=fields[fact.name].label.get(lang))
+            if fact.name == fact.label and fact.name in fields
+            else fact
+            for fact in view.missing
+        )
+        view = replace(view, missing=tuple(missing))
         remark = remark_of(pack, dossier, outcome, item, lang)
         counted = _yuan(item.paid, lang) if item.paid is not None and dossier.total is not None else ""
         matters.append(

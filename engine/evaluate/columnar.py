@@ -526,8 +526,7 @@ def words_of(plan: ColumnPlan) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for field in plan.facts.values():
         found.update(dict.fromkeys(field.type.values or ()))
-    for node in plan.nodes():
-        found.update(dict.fromkeys(part.value for part in nodes(node) if isinstance(part, Word)))
+    found.update(dict.fromkeys(node.value for node in nodes(*plan.nodes()) if isinstance(node, Word)))
     return tuple(found)
 
 

@@ -50,11 +50,20 @@ class Vertex:
     parts: tuple[int, ...] = ()
 
 
-class Graph:
-    """The distinct nodes of a plan over columns of which some are known to hold no nulls."""
+SETTLED = 366
+"""Days before the published calendar's end up to which a day counts as settled."""
 
-    def __init__(self, facts: Mapping[str, Field], without_nulls: frozenset[str]) -> None:
-        self.facts, self.without_nulls = facts, without_nulls
+
+class Graph:
+    """The distinct nodes of a plan over columns of which some are known to hold no nulls.
+
+    `settled` are columns of days that all lie in the published calendar, `SETTLED` days before its end
+    at the latest (`is_settled`): from there the calendar has an answer.
+    """
+
+    def __init__(self, facts: Mapping[str, Field], without_nulls: frozenset[str],
+                 settled: frozenset[str] = frozenset()) -> None:
+        self.facts, self.without_nulls, self.settled = facts, without_nulls, settled
         self.vertices: list[Vertex] = []
         self._numbers: dict[Vertex, int] = {}
         self._seen: dict[int, tuple[Node, int]] = {}
@@ -179,15 +188,37 @@ class Graph:
         test = self[condition]
         if test.kind == "truth" and test.value is not None:
             return then if test.value else other
+        if self.never_null(condition):
+            then, other = self._assuming(condition, True, then), self._assuming(condition, False, other)
         if then == other:
             return then  # where the condition is unknown both sides agree
         if test.kind == "truth" and self.differ(then, other):
             return self.vertex("null")
+        if test.kind == "known" and then == test.parts[0] and self[other].kind == "null":
+            return then
         if test.kind == "test":
             shorter = self._given_not(condition, other)
             if shorter != other and self._silences(condition, other) and self._silences(condition, shorter):
                 other = shorter
         return self.vertex("choose", None, condition, then, other)
+
+    def _assuming(self, condition: int, holds: bool, branch: int) -> int:
+        """A branch where a condition that is never unknown is known to hold, or not."""
+        vertex = self[branch]
+        if vertex.kind != "choose":
+            return branch
+        if vertex.parts[0] == condition:
+            return self._assuming(condition, holds, vertex.parts[1 if holds else 2])
+        if vertex.parts[0] in self._opposites(condition):
+            return self._assuming(condition, holds, vertex.parts[2 if holds else 1])
+        return branch
+
+    def _opposites(self, condition: int) -> tuple[int, ...]:
+        """The vertices that hold where a condition that is never unknown does not."""
+        test = self[condition]
+        if test.kind != "test":
+            return (self.negate(condition),)
+        return self.negate(condition), self.vertex("test", _INVERSE[str(test.value)], *test.parts)
 
     def _given_not(self, condition: int, other: int) -> int:
         """The other branch of a bracket, where the test before it has failed: `[85..90)` needs only `< 90`."""
@@ -218,11 +249,45 @@ class Graph:
                 return vertex.value is not None
             case "column" | "flag":
                 return vertex.value in self.without_nulls
-            case "call" if vertex.value in PARTIAL:
+            case "call" if self._is_partial(vertex):
                 return False  # null where the function has no value
             case "known":
                 return True
+            case "all":
+                # Where a part is null because of a vertex that another part says is known, that part is false.
+                known = {self[part].parts[0] for part in vertex.parts if self[part].kind == "known"}
+                return all(self.never_null(part) or self.causes(part) <= known for part in vertex.parts)
         return all(self.never_null(part) for part in vertex.parts)
+
+    def _is_partial(self, vertex: Vertex) -> bool:
+        """Whether a call may have no value for arguments that have one."""
+        if vertex.value not in PARTIAL:
+            return False
+        day = vertex.parts[0]
+        match vertex.value:
+            case "workdays_until":
+                return not self._is_published(day)
+            case "next_workday":
+                return not self._is_settled(day)
+            case "workdays_after":
+                count = self[vertex.parts[1]]
+                few = count.kind == "const" and 0 <= int(count.value or 0) <= SETTLED // 2
+                return not (few and self._is_settled(day))
+        return True
+
+    def _is_settled(self, number: int) -> bool:
+        vertex = self[number]
+        return vertex.kind == "column" and vertex.value in self.settled
+
+    def _is_published(self, number: int) -> bool:
+        """Whether a day, where it has a value, lies in the published calendar."""
+        vertex = self[number]
+        match vertex.kind:
+            case "call":
+                return vertex.value in ("workdays_after", "next_workday")
+            case "choose":
+                return all(map(self._is_published, vertex.parts[1:]))
+        return vertex.kind == "null" or self._is_settled(number)
 
     def forces(self, number: int) -> frozenset[int]:
         """The vertices whose being null makes this one null."""
@@ -251,7 +316,7 @@ class Graph:
         if self.never_null(number):
             return frozenset()
         vertex = self[number]
-        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and vertex.value not in PARTIAL):
+        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and not self._is_partial(vertex)):
             return frozenset().union(*(self.causes(part) for part in vertex.parts))
         return frozenset((number,))
 
@@ -332,6 +397,12 @@ class Graph:
             case "call":
                 return vertex.value in ("workdays_until", "year_of", "month_of")
         return False
+
+
+def is_settled(first: int, last: int) -> bool:
+    """Whether days between two day numbers, both included, are settled."""
+    tables = calendar_tables()
+    return first >= tables.first and last <= tables.first + len(tables.passed) - 1 - SETTLED
 
 
 @dataclass(frozen=True)

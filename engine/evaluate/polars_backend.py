@@ -14,10 +14,10 @@ from typing import Protocol
 import polars as pl
 
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
-from engine.evaluate.graph import Graph, Staging, Vertex, stage
+from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
 from engine.model import Field
-from engine.normal import Const
+from engine.normal import Column, Const, DateCall, nodes
 from engine.types import Kind
 
 CODE = pl.Int16
@@ -38,7 +38,7 @@ def column_type(field: Field, bits: int = 64) -> pl.DataType:
 
 
 class PolarsPlan:
-    """A plan ready to be evaluated over frames; the expressions are written once per pattern of null-free columns.
+    """A plan ready to be evaluated over frames; the expressions are written once per pattern of columns without nulls.
 
     `words` gives the places of enumeration values and statuses; the result's `status` and word outputs
     hold such places.
@@ -47,8 +47,10 @@ class PolarsPlan:
     def __init__(self, plan: ColumnPlan, words: Sequence[str] | None = None) -> None:
         self.plan = plan
         self.words = tuple(words) if words is not None else words_of(plan)
-        self._outcomes: dict[frozenset[str], _Written] = {}
-        self._missing: dict[frozenset[str], _Written] = {}
+        self.days = sorted({part.name for node in nodes(*plan.nodes()) if isinstance(node, DateCall)
+                            for part in node.arguments if isinstance(part, Column)})
+        self._outcomes: dict[_Pattern, _Written] = {}
+        self._missing: dict[_Pattern, _Written] = {}
 
     def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Status and outputs of each row, in order.
@@ -69,12 +71,14 @@ class PolarsPlan:
         graph = Graph(self.plan.facts, without_nulls)
         return _Written(graph, self._outcome_nodes(graph), self.words, self.plan.bits).lazy(frame, keep)
 
-    def _written(self, frame: pl.DataFrame, cache: dict[frozenset[str], _Written], nodes: _Nodes) -> _Written:
+    def _written(self, frame: pl.DataFrame, cache: dict[_Pattern, _Written], wanted: _Nodes) -> _Written:
         full = frozenset(name for name in self.plan.facts if name in frame.columns and frame[name].null_count() == 0)
-        if full not in cache:
-            graph = Graph(self.plan.facts, full)
-            cache[full] = _Written(graph, nodes(graph), self.words, self.plan.bits)
-        return cache[full]
+        settled = frozenset(name for name in self.days if name in frame.columns and _is_settled(frame[name]))
+        written = cache.get((full, settled))
+        if written is None:
+            graph = Graph(self.plan.facts, full, settled)
+            written = cache[full, settled] = _Written(graph, wanted(graph), self.words, self.plan.bits)
+        return written
 
     def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
         found = {STATUS: graph.add(self.plan.status)}
@@ -91,6 +95,15 @@ class PolarsPlan:
         return {missing_column(name): graph.add(node) for name, node in (self.plan.missing or {}).items()}
 
 
+_Pattern = tuple[frozenset[str], frozenset[str]]
+"""Columns without nulls, and columns of settled days."""
+
+
+def _is_settled(days: pl.Series) -> bool:
+    first, last = days.min(), days.max()
+    return first is not None and is_settled(first, last)  # type: ignore[arg-type]  # day numbers
+
+
 class _Nodes(Protocol):
     """A function from a graph to the vertices wanted of it."""
 
@@ -104,7 +117,7 @@ class _Written:
         staging = stage(graph, wanted.values())
         writer = _Writer(graph, staging, words, bits)
         self.layers = [[writer.write(number).alias(_aside(number)) for number in layer] for layer in staging.layers]
-        self.wanted = [writer.named(number).alias(name) for name, number in wanted.items()]
+        self.wanted = [writer.wide(number).alias(name) for name, number in wanted.items()]
 
     def lazy(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         for layer in self.layers:
@@ -137,6 +150,23 @@ class _Writer:
     def named(self, number: int) -> pl.Expr:
         """A vertex where it is used: the column set aside for it, or its expression."""
         return pl.col(_aside(number)) if number in self.aside else self.write(number)
+
+    def wide(self, number: int) -> pl.Expr:
+        """A vertex where it is computed with: days, which are held in 32 bits, like all other numbers."""
+        return self.named(number).cast(self.integer) if self.is_day(number) else self.named(number)
+
+    def is_day(self, number: int) -> bool:
+        """Whether a vertex is written as a day in 32 bits."""
+        vertex = self.graph[number]
+        match vertex.kind:
+            case "column":
+                return self.graph.facts[str(vertex.value)].type.kind is Kind.DATE
+            case "call":
+                return vertex.value in ("workdays_after", "next_workday")
+            case "choose":
+                then, other = vertex.parts[1:]
+                return self.is_day(then) and (self.is_day(other) or self.graph[other].kind == "null")
+        return False
 
     def write(self, number: int) -> pl.Expr:
         """The expression of a vertex, from its parts."""
@@ -177,12 +207,12 @@ class _Writer:
 
     def column(self, name: str) -> pl.Expr:
         kind = self.graph.facts[name].type.kind
-        if kind in (Kind.ENUM, Kind.TEXT):
+        if kind in (Kind.ENUM, Kind.TEXT, Kind.DATE) or self.integer == pl.Int64():
             return pl.col(name)
-        return pl.col(name).cast(self.integer) if kind is Kind.DATE or self.integer != pl.Int64() else pl.col(name)
+        return pl.col(name).cast(self.integer)
 
     def operation(self, number: int, vertex: Vertex) -> pl.Expr:
-        left, right = (self.named(part) for part in vertex.parts)
+        left, right = (self.wide(part) for part in vertex.parts)
         match vertex.value:
             case "+":
                 return left + right
@@ -243,12 +273,12 @@ class _Writer:
     # Dates
 
     def call(self, vertex: Vertex) -> pl.Expr:
-        arguments = [self.day(part) for part in vertex.parts]
+        arguments = [self.named(part) for part in vertex.parts]
         match vertex.value:
             case "workdays_after":
                 return self.workdays_after(vertex)
             case "workdays_until":
-                return self.looked_up(_calendar().passed, vertex.parts[0])
+                return self.looked_up(_calendar().passed, vertex.parts[0]).cast(self.integer)
             case "next_workday":
                 return self.looked_up(_calendar().following, vertex.parts[0])
             case "year_of":
@@ -263,22 +293,14 @@ class _Writer:
                 return self.day_in_month(pl.when(is_month).then(year * 12 + month - 1), day)
         raise AssertionError(f"no such function: {vertex.value}")
 
-    def is_day_column(self, number: int) -> bool:
-        vertex = self.graph[number]
-        return vertex.kind == "column" and self.graph.facts[str(vertex.value)].type.kind is Kind.DATE
-
-    def day(self, number: int) -> pl.Expr:
-        """A day or a count as narrow as its column holds it: a lookup needs no wide numbers."""
-        return pl.col(str(self.graph[number].value)) if self.is_day_column(number) else self.named(number)
-
     def looked_up(self, table: pl.Series, number: int) -> pl.Expr:
         """A table's entry for a day; null before the first and after the last published one."""
-        place = self.day(number) - _calendar().first
-        if self.is_day_column(number):  # 32 bits: a day before the table wraps round to a place far behind it
-            place = place.fill_null(-1).cast(pl.UInt32, wrap_numerical=True)
+        place = self.named(number) - _calendar().first
+        if self.is_day(number):  # 32 bits: a day before the table wraps round to a place far behind it
+            place = place.cast(pl.UInt32, wrap_numerical=True)
         else:
             place = place.cast(pl.UInt32, strict=False)
-        return pl.lit(table).gather(place, null_on_oob=True).cast(self.integer)
+        return pl.lit(table).gather(place, null_on_oob=True)
 
     def workdays_after(self, vertex: Vertex) -> pl.Expr:
         calendar = _calendar()
@@ -288,8 +310,8 @@ class _Writer:
         passed, count = self.looked_up(calendar.passed, start), self.named(wanted)
         place = passed + count - 1
         following = pl.lit(calendar.working).gather(place.clip(0, calendar.working.len()), null_on_oob=True)
-        return pl.when((count == 0) & passed.is_not_null()).then(self.day(start)).when(count > 0).then(
-            following).cast(self.integer)
+        return pl.when((count == 0) & passed.is_not_null()).then(self.named(start)).when(count > 0).then(
+            following).cast(pl.Int32)
 
     def months_after(self, day: pl.Expr, months: pl.Expr) -> pl.Expr:
         start = _date(day)
@@ -335,7 +357,7 @@ class _Series:
 
 
 def _days(values: Sequence[int | None]) -> pl.Series:
-    return pl.Series(values, dtype=pl.Int64)
+    return pl.Series(values, dtype=pl.Int32)
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,8 +12,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from engine.model import Text
 from web.auth import Visitor
-from web.context import language, needs, state_of
+from web.context import language, library_of, needs, state_of
 from web.guards import Buckets
+from web.library import Library
 from web.pages.base import remember_choices, render
 
 router = APIRouter()
@@ -65,17 +68,34 @@ async def sign_out(request: Request, visitor: Viewer) -> Response:
 
 @router.get("/api", response_class=HTMLResponse)
 async def api_page(request: Request, visitor: Viewer) -> HTMLResponse:
-    """The endpoints, from the OpenAPI description."""
+    """The endpoints, from the OpenAPI description: Chinese in each summary, English in its description."""
     remember_choices(request)
+    key = "summary" if language(request) == "zh" else "description"
     schema: dict[str, Any] = request.app.openapi()
     calls = [
         (
             method.upper(),
             path,
-            operation.get("description") or operation.get("summary", ""),
-            operation.get("tags", [""])[0],
+            operation[key].replace("`", ""),
         )
         for path, item in schema["paths"].items()
         for method, operation in item.items()
     ]
-    return render(request, "api.html", visitor, calls=calls, base=str(request.base_url).rstrip("/"))
+    return render(
+        request,
+        "api.html",
+        visitor,
+        calls=calls,
+        base=str(request.base_url).rstrip("/"),
+        example=_example(library_of(request)),
+    )
+
+
+def _example(library: Library) -> tuple[str, str] | None:
+    """A call to be tried: the pack's first provision with a worked case that gives facts; its id and the body."""
+    for identity in library.pack.ids:
+        for case in library.cases.get(identity, ()):
+            if case.inputs:
+                body = {"inputs": case.inputs} | ({"as_of": case.as_of} if case.as_of else {})
+                return identity, shlex.quote(json.dumps(body, ensure_ascii=False))
+    return None

@@ -83,7 +83,6 @@ document.addEventListener("click", (event) => {
     record.querySelector("[data-add]").focus();
     soon();
   } else if (button.matches("[data-print]")) {
-    document.querySelectorAll("details").forEach((part) => (part.open = true));
     window.print();
   } else if (button.matches("[data-copy-link]")) {
     copy(location.href).then(() => (button.textContent = button.dataset.done));
@@ -97,6 +96,20 @@ document.addEventListener("click", (event) => {
     live.elements[button.dataset.set].value = button.dataset.value;
     refresh();
   }
+});
+
+addEventListener("beforeprint", () => {
+  // what is folded away would be missing on paper; lists within a cell would only swell it
+  document.querySelectorAll("details:not([open]):not(td details)").forEach((part) => {
+    part.open = true;
+    part.dataset.folded = "";
+  });
+});
+addEventListener("afterprint", () => {
+  document.querySelectorAll("details[data-folded]").forEach((part) => {
+    part.open = false;
+    delete part.dataset.folded;
+  });
 });
 
 async function copy(text) {

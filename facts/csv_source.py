@@ -1,0 +1,190 @@
+"""A CSV file that was recognised: its encoding, its delimiter, its heading, and its lines in blocks."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from engine.errors import FactError, Problem
+from engine.source import Location
+from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
+from facts.grid import Grid
+from facts.headings import Head, Layout, Target, candidates, lay_out
+from facts.plain_bytes import count_of
+
+BLOCK = 4 << 20
+"""Bytes read at a time."""
+HEAD = 256 << 10
+
+
+class Source:
+    """A CSV file that was recognised: how it is written, what its columns are, and its rows in blocks.
+
+    Errors (`FactError`) while opening: `file-empty`, `unreadable-file`, and what `decode` reports;
+    while reading: `broken-utf8`, `unknown-encoding`, `nul-bytes`.
+    """
+
+    def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
+        self.path, self.name = path, str(path)
+        try:
+            self.size = path.stat().st_size
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+        except OSError as error:
+            raise FactError(Problem("unreadable-file", Location(self.name), {
+                "path": self.name, "reason": error.strerror or str(error)})) from None
+        if not head.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
+            raise FactError(Problem("file-empty", Location(self.name), {}))
+        self.encoding = _encoding(head, whole=len(head) == self.size, name=self.name)
+        text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
+        if len(head) < self.size:
+            text = text[: text.rfind("\n") + 1]
+        self.grid, self.target, self.layout = recognise(text, self.name, path.stem, targets, forced)
+        self.width = width_of(self.grid, self.layout)
+        self.delimiter = delimiter_of(text, self.name, self.grid, self.layout)
+        self.text = text
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
+        """The lines below the heading: the number of a block's first line, and its bytes in UTF-8."""
+        last = self.layout.heading_rows[-1]
+        line, ascii_only = 1, True
+        decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None
+        with self.path.open("rb") as file:
+            rest = b""
+            if self.encoding == "utf-8-sig":
+                file.read(3)
+            while True:
+                piece = file.read(size)
+                if not piece and not rest:
+                    return
+                cut = piece.rfind(b"\n") + 1
+                if piece and not cut:
+                    rest += piece
+                    continue
+                data, rest = b"".join((rest, memoryview(piece)[:cut])), piece[cut:]
+                if piece and b'"' in data:
+                    whole = self._row_end(data, line)
+                    data, rest = data[:whole], data[whole:] + rest
+                    if not data:
+                        continue
+                if b"\x00" in data:
+                    raise FactError(Problem("nul-bytes", Location(self.name, line=line), {
+                        "count": data.count(b"\x00")}))
+                if decoder is None and ascii_only and not data.isascii():
+                    ascii_only = False
+                    if self.encoding == "utf-8" and not _is_utf8(data):
+                        decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
+                if decoder is not None:
+                    data = self._recode(decoder, data, line)
+                lines = count_of(data, b"\n") + (not data.endswith(b"\n"))
+                start = line
+                line += lines
+                if start <= last:
+                    for _ in range(min(last - start + 1, lines)):
+                        data = data[data.find(b"\n") + 1 or len(data):]
+                    start = min(last + 1, line)
+                if data:
+                    yield start, data
+
+    def reword(self, problem: Problem) -> Problem:
+        """A problem of a row in the words of this kind of file."""
+        return problem
+
+    def _row_end(self, data: bytes, line: int) -> int:
+        """Where the last complete row of some lines ends: a quoted cell may run on into the next block.
+
+        Errors (`FactError`): `unclosed-quote` where it runs on for too long.
+        """
+        start, ends = 0, 0
+        lines = data.splitlines(keepends=True)
+        text = (piece.decode("latin-1") for piece in lines)  # only quotes and line ends matter here
+        rows = csv.reader(text, delimiter=self.delimiter if self.delimiter.isascii() else ",", strict=True)
+        while True:
+            try:
+                next(rows)
+            except StopIteration:
+                return len(data)
+            except csv.Error as error:
+                if "unexpected end" in str(error):
+                    ends = sum(map(len, lines[:start]))
+                    break
+            start = rows.line_num
+        if not ends and len(data) > MAX_CELL:
+            raise FactError(Problem("unclosed-quote", Location(self.name, line=line), {
+                "reason": f"> {MAX_CELL} bytes"}))
+        return ends
+
+    def _recode(self, decoder: codecs.IncrementalDecoder, data: bytes, line: int) -> bytes:
+        try:
+            return decoder.decode(data).encode()
+        except UnicodeDecodeError as error:
+            raise FactError(Problem("unknown-encoding", Location(
+                self.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
+
+
+def _encoding(head: bytes, whole: bool, name: str) -> str:
+    """As `facts.text.decode` tells it, from the beginning of the file."""
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise FactError(Problem("unknown-encoding", Location(name, line=1), {"offset": 1}))
+    return "utf-8" if _is_utf8(head, whole) else "gb18030"
+
+
+def _is_utf8(data: bytes, whole: bool = True) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(data, whole)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def recognise(text: str, name: str, title: str, targets: Callable[[Grid, str], list[Target]],
+              forced: bool) -> tuple[Grid, Target, Layout]:
+    """The beginning of a CSV as a grid, with the target its rows are meant for and the layout of its columns.
+
+    Errors (`FactError`): `sheet-unrecognised`, `table-ambiguous`, and errors in the heading.
+    """
+    known: list[Target] = []
+
+    def score(rows: Sequence[Sequence[str]]) -> int:
+        head = Head([(number, list(row)) for number, row in enumerate(rows, 1)])
+        return max((len(found.fields) for one in known if (found := head.find(one)) is not None), default=0)
+
+    known += targets(csv_grid(text, name, lambda rows: max(map(len, rows), default=0)), title)
+    grid = csv_grid(text, name, score)
+    found = candidates(grid.head, known, title, forced=forced)
+    if not found:
+        raise FactError(Problem("sheet-unrecognised", Location(name), {
+            "count": "?", "record": known[0].shown if known else "—", "suggestion": None}))
+    if len(found) > 1:
+        raise FactError(Problem("table-ambiguous", Location(name), {
+            "candidates": [one.target.shown for one in found]}))
+    layout = lay_out(grid.head, found[0], grid.place)
+    if not layout.usable:
+        raise FactError([problem for problem in layout.problems if problem.severity == "error"])
+    return grid, found[0].target, layout
+
+
+def width_of(grid: Grid, layout: Layout) -> int:
+    """How many cells a row has by its heading."""
+    return max((len(cells) for row, cells in grid.head.rows if row in layout.heading_rows), default=0)
+
+
+def delimiter_of(text: str, name: str, grid: Grid, layout: Layout) -> str:
+    """The delimiter under which the grid was read."""
+    last = layout.heading_rows[-1]
+    cells = next(cells for number, cells in grid.head.rows if number == last)
+    for delimiter in DELIMITERS:
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=delimiter != "\t")
+        for row in rows:
+            if rows.line_num >= last:
+                if list(row) == list(cells):
+                    return delimiter
+                break
+    return ","
