@@ -413,10 +413,10 @@ class Program:
             raise AssertionError(f"{prepared.provision.id} row {line}: only the columns met the calendar's end")
         return problems
 
-    def reference(self, values: Mapping[str, Value | None]) -> dict[str, Outcome] | Problem:
-        """A row by the reference evaluator, for values that no column holds; a problem where the calendar ends.
+    def reference(self, values: Mapping[str, Value | None]) -> dict[str, Outcome]:
+        """A row by the reference evaluator, for values that no column holds.
 
-        Only for rows that are the facts of provisions themselves.
+        Only for rows that are the facts of provisions themselves. Errors (`EvaluationError`): where the calendar ends.
         """
         found: dict[str, Outcome] = {}
         for prepared in self.steps:
@@ -428,10 +428,7 @@ class Program:
             day = self.assessment.day_fact
             if day in prepared.provision.facts and given.get(day) is None:
                 given[day] = self.assessment.as_of
-            try:
-                found[prepared.provision.id] = assess(prepared.provision, given, self.assessment.on)
-            except EvaluationError as error:
-                return error.problems[0]
+            found[prepared.provision.id] = assess(prepared.provision, given, self.assessment.on)
         return found
 
 

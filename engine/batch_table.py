@@ -202,13 +202,21 @@ class Results:
                                   else pl.col(denominator_column(output.name)).cast(pl.Int128))
         return _decimal(value, divisor, column)
 
-    def rows(self, line: int, subject: str | None, outcomes: Mapping[str, Outcome]) -> pl.DataFrame:
-        """The outcomes of one row by the reference evaluator as result rows, with the columns of `coded_schema`."""
+    def rows(self, line: int, subject: str | None, outcomes: Mapping[str, Outcome],
+             counted: Mapping[str, int | None]) -> pl.DataFrame:
+        """The outcomes of one row by the reference evaluator as result rows, with the columns of `coded_schema`.
+
+        `counted` is in fen.
+        """
+        from decimal import Decimal
+
         found: list[dict[str, object]] = []
         wide: dict[str, object] = {"row": line, "subject": subject}
         for identity, outcome in outcomes.items():
             own = {column.name: column.value(outcome.values.get(column.output)) for column in self.columns}
             missing = "、".join(outcome.missing) if outcome.status == UNDETERMINED else None
+            paid = counted.get(identity)
+            own |= {COUNTED: None if paid is None else Decimal(paid).scaleb(-2)} if self.counted else {}
             if self.shape == "long":
                 found.append({"row": line, "subject": subject, "provision": self.places[identity],
                               "status": list(LABELS).index(outcome.status), **own, MISSING: missing})
@@ -312,8 +320,10 @@ class Sums:
                 own = _sum(found.get_column(COUNTED))
                 self.counted[prepared.provision.id] = self.counted.get(prepared.provision.id, 0) + own
 
-    def add_outcomes(self, outcomes: Mapping[str, Outcome]) -> None:
-        """The outcomes of one row by the reference evaluator."""
+    def add_outcomes(self, outcomes: Mapping[str, Outcome], counted: Mapping[str, int | None]) -> None:
+        """The outcomes of one row by the reference evaluator; `counted` is in fen."""
+        for identity, paid in counted.items():
+            self.counted[identity] = self.counted.get(identity, 0) + (paid or 0)
         for identity, outcome in outcomes.items():
             self.statuses.setdefault(identity, Counter())[outcome.status] += 1
             for name in ("amount", "amount_max"):

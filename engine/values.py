@@ -32,6 +32,9 @@ _SCALES: dict[str, int] = {
     "十亿": 10**9, "百亿": 10**10, "万亿": 10**12,
 }  # fmt: skip
 
+UNIT_WORDS = tuple(_SCALES)
+"""What may stand before a unit (`万` of 万元, 万人); the empty word is the unit itself."""
+
 _UNKNOWN_WORDS = frozenset(
     ("", "-", "--", "---", "—", "——", "－", "–", "/", "\\", "n/a", "na", "null", "none", "unknown",
      "未知", "不详", "未填", "空", "待定", "#n/a")

@@ -16,18 +16,19 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
 from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
 from engine.batch_cases import CASE, CaseProgram, CasesRefused, related_frames
 from engine.batch_table import Results, Sums
-from engine.dossier import skipped_matters
-from engine.errors import FactError, Lang, Problem, Wording, register
+from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
+from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine
 from engine.load import Pack
-from engine.model import Case, Dossier, Provision
+from engine.model import Case, Dossier, Provision, Row, Text
+from engine.outcome import Outcome
 from engine.output import replacing
 from engine.source import Location
 from engine.types import Kind
@@ -38,9 +39,10 @@ from facts.blocks import Block, BlockReader
 from facts.csv_source import Source
 from facts.from_tree import FlatCase
 from facts.grid import Grid
-from facts.headings import Target, forced_targets, provision_target, targets_of
+from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
 from facts.reading import read_facts
 from facts.table_files import open_source
+from facts.tally import TableInfo, Tally
 
 LARGE = 4 << 20
 """Bytes of related files from which on they are read in blocks."""
@@ -81,7 +83,8 @@ class Options:
     """What to assess and how to write it.
 
     `provisions` are assessed for each row; where there are none, `record` (or what the headings say)
-    tells the dossier's record. `engine` makes the evaluator.
+    tells the dossier's record. `given` is what a person said of columns. `engine` makes the evaluator.
+    `keep` is told of everything that is assessed.
     """
 
     provisions: tuple[str, ...] = ()
@@ -92,6 +95,21 @@ class Options:
     annotate: bool = False
     workers: int = 3
     engine: Callable[[], Engine] = PolarsEngine
+    given: GivenTables = field(default_factory=dict)
+    keep: Keep | None = None
+
+
+class Keep(Protocol):
+    """Takes the facts that were assessed, for those who tell later why a row came to its result."""
+
+    def block(self, program: Program, block: Block) -> None:
+        """Rows of a file read in blocks; the result's `row` is the number of each."""
+
+    def cases(self, cases: Sequence[Case], rows: Sequence[tuple[int, int]]) -> None:
+        """Whole dossiers; for each row of the result the number of its case and of its row within that (0: subject)."""
+
+    def flat(self, flat: Sequence[FlatCase], rows: Sequence[int]) -> None:
+        """Facts of provisions; for each row of the result the number of its facts."""
 
 
 @dataclass
@@ -106,6 +124,7 @@ class Summary:
     problems: list[Problem] = field(default_factory=list)
     problems_in_all: int = 0
     seconds: float = 0.0
+    tables: list[TableInfo] = field(default_factory=list)
 
     def check(self) -> None:
         """Nothing may be lost."""
@@ -132,6 +151,7 @@ class Summary:
         self.problems_in_all += other.problems_in_all - len(other.problems)
         self.report(other.problems)
         self.seconds += other.seconds
+        self.tables += other.tables
 
 
 Progress = Callable[[int, int], None]
@@ -144,6 +164,8 @@ class _Chosen:
 
     program: Program
     results: Results
+    dossier: Dossier | None = None
+    skipped: Mapping[int, Text] = field(default_factory=dict)
 
 
 class Batch:
@@ -167,15 +189,16 @@ class Batch:
 
     def targets(self, grid: Grid, title: str) -> list[Target]:
         """What the rows of a table may be."""
+        given = self.options.given
         if self.union is not None:
-            return [provision_target(self.union)]
-        known = targets_of(self.pack.dossiers)
+            return [provision_target(self.union, given)]
+        known = targets_of(self.pack.dossiers, given)
         if self.options.record is not None:
             forced = forced_targets(known, self.options.record)
             named = self.pack.find(self.options.record) if not forced else None
-            return [provision_target(named)] if named is not None else forced
+            return [provision_target(named, given)] if named is not None else forced
         named = grid.head.provision(self.pack.find) or self.pack.find(title)
-        return [provision_target(named)] if named is not None else known
+        return [provision_target(named, given)] if named is not None else known
 
     def choose(self, target: Target, present: frozenset[str]) -> _Chosen:
         """The program for a table's target and the columns it has. Errors (`FactError`): `nothing-to-assess`."""
@@ -196,7 +219,8 @@ class Batch:
             raise FactError(Problem("nothing-to-assess"))
         counted = dossier.total is not None
         program = Program(steps, record.fields, present, self.assessment, record.derived, self.engine, counted)
-        return _Chosen(program, Results(program, self.options.lang, self.options.shape, counted))
+        results = Results(program, self.options.lang, self.options.shape, counted)
+        return _Chosen(program, results, dossier, skipped)
 
     # Running
 
@@ -238,10 +262,15 @@ class Batch:
             for block, table, sums in _in_order(
                     source.blocks(), lambda line, data: self._block(reader, chosen, path, line, data), workers):
                 self._account(block, summary)
+                if self.options.keep is not None:
+                    self.options.keep.block(chosen.program, block)
                 summary.sums.merge(sums)
                 writer.write(table)
                 if progress is not None:
                     progress(block.rows_in, block.size)
+        tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
+                      summary.rejected, summary.skipped)
+        summary.tables.append(tally.info())
 
     @staticmethod
     def _account(block: Block, summary: Summary) -> None:
@@ -274,17 +303,34 @@ class Batch:
         table = results.coded(frame, done)
         extra = [table]
         for line, subject, values in block.loose:
-            outcomes = program.reference(values)
-            if isinstance(outcomes, Problem):
+            try:
+                outcomes, counted = self._reference(chosen, values)
+            except EvaluationError as error:
                 block.rejected["calendar"] = block.rejected.get("calendar", 0) + 1
-                block.problems.append(replace(outcomes, location=place(line)))
+                block.problems.append(replace(error.problems[0], location=place(line)))
                 continue
-            sums.add_outcomes(outcomes)
-            extra.append(results.rows(line, subject, outcomes))
+            sums.add_outcomes(outcomes, counted)
+            extra.append(results.rows(line, subject, outcomes, counted))
         if len(extra) > 1:
             table = pl.concat([one.select(table.columns).cast(dict(table.schema)) for one in extra])  # type: ignore[arg-type]
             table = table.sort("row", maintain_order=True)
         return table, sums
+
+    def _reference(
+        self, chosen: _Chosen, values: Mapping[str, Value | None]
+    ) -> tuple[dict[str, Outcome], dict[str, int | None]]:
+        """A row that no column holds by the reference: outcomes, and in a dossier what counts towards the total.
+
+        Errors (`EvaluationError`): where the calendar ends.
+        """
+        dossier = chosen.dossier
+        if dossier is None:
+            return chosen.program.reference(values), {}
+        case = derive_case(dossier, Case(dossier.id, Row(dossier.subject, values)))
+        agenda = reference_agenda(dossier, case, chosen.skipped)
+        found = assess_dossier(self.pack, dossier, case, agenda, self.options.as_of, chosen.skipped, explained=False)
+        counted = {item.outcome.provision: item.paid for item in found.items} if dossier.total is not None else {}
+        return {item.outcome.provision: item.outcome for item in found.items}, counted
 
     # Submissions that are read whole
 
@@ -350,7 +396,8 @@ class Batch:
         submission = read_facts(
             paths, dossiers=self.pack.dossiers if union is None else {},
             provision=self.pack.find if union is None else lambda identity: union if identity == union.id else None,
-            record=union.id if union is not None else self.options.record)
+            record=union.id if union is not None else self.options.record, given=self.options.given)
+        summary.tables += submission.tables
         summary.report(submission.problems)
         counts = submission.counts
         summary.rows_in, summary.evaluated = counts.rows_in, counts.accepted
@@ -384,6 +431,8 @@ class Batch:
         with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
             table, sums = self._assess(chosen, block, lambda row: places[row])
             self._settle(block, sums, summary)
+            if self.options.keep is not None:
+                self.options.keep.flat(flat, table.get_column("row").to_list())
             writer.write(_renumbered(table, places))
 
     def _settle(self, block: Block, sums: Sums, summary: Summary) -> None:
@@ -453,6 +502,10 @@ class Batch:
             ).sort(CASE, "#order", "row").drop(CASE, "#order")
         with open_writer(temporary, output.suffix.lower(), of[dossier.subject], self.pack, summary) as writer:
             self._settle(block, sums, summary)
+            if self.options.keep is not None:
+                starts = {number: row for row, number in reversed(list(enumerate(case_of)))}
+                self.options.keep.cases(cases, [
+                    (case_of[row], row - starts[case_of[row]]) for row in table.get_column("row").to_list()])
             writer.write(_renumbered(table, places))
 
 

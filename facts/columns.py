@@ -8,16 +8,17 @@ lists it with the nearest field. No file reading here; finding the heading rows 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from engine.errors import Problem, nearest
 from engine.model import Field, RecordType
 from engine.source import Location
 from engine.types import Kind
-from engine.values import fold, normalise, scale_of_unit
+from engine.values import UNIT_WORDS, fold, normalise, scale_of_unit
 from facts.cells import unit_scale
 
 UnitFrom = Literal["heading", "sheet", "field", ""]
@@ -46,11 +47,29 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """What a person says of a column, which goes before what its heading says.
+
+    `field` is the field's name, empty for a column that is not to be read, None where the heading
+    decides. `unit` is the unit of its bare numbers (万元, `%`, `1` for fractions, 万人), None where
+    heading and sheet decide.
+    """
+
+    field: str | None = None
+    unit: str | None = None
+
+
+GivenColumns: TypeAlias = Mapping[str, Given]
+"""By heading, as `heading_text` writes it; the second column under one heading is `heading#2`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """What one column of a table was taken for.
 
     `field` is None for a column that names no field. `unit` is the unit of its bare numbers and
-    `unit_from` tells who said so: the heading, the sheet, or nobody (the field's own unit).
+    `unit_from` tells who said so: the heading, the sheet, or nobody (the field's own unit). What a
+    person chose counts as the heading's own words; `field_by_hand` and `unit_by_hand` tell it.
     """
 
     index: int
@@ -59,6 +78,8 @@ class Column:
     field: str | None
     unit: str | None = None
     unit_from: UnitFrom = ""
+    field_by_hand: bool = False
+    unit_by_hand: bool = False
 
 
 def column_letter(index: int) -> str:
@@ -77,8 +98,13 @@ _BRACKETS = re.compile(r"[(\[{〔【〈《]([^()\[\]{}〔〕【】〈〉《》]*
 _UNIT_WORDS = {
     "%": "%", "百分比": "%", "百分点": "%", "个百分点": "%", "百分数": "%", "percent": "%", "pct": "%",
     "‰": "‰", "千分比": "‰", "千分之": "‰", "permille": "‰",
+    "小数": "1", "比值": "1", "fraction": "1",
     "yuan": "元", "rmb": "元", "cny": "元", "10kyuan": "万元", "10,000yuan": "万元", "tenthousandyuan": "万元",
 }  # fmt: skip
+
+
+RATIO_UNITS = ("%", "‰", "1")
+"""Units of a share; `1` is the fraction itself (0.85)."""
 
 
 @lru_cache(maxsize=4096)
@@ -98,11 +124,24 @@ def is_unit_for(unit: str, field: Field) -> bool:
         case Kind.MONEY:
             return scale_of_unit(unit) is not None and unit.endswith("元")
         case Kind.RATIO:
-            return unit in ("%", "‰", "1")
+            return unit in RATIO_UNITS
         case Kind.QUANTITY:
             return unit_scale(unit, field.unit) is not None
         case _:
             return False
+
+
+_NEVER_SCALED = frozenset(("年", "季度", "月", "日", "天", "工作日", "小时", "岁"))
+
+
+def units_for(field: Field) -> tuple[str, ...]:
+    """Every unit to choose from for bare numbers of the field, its own first; none for dates, texts and choices."""
+    stem = "元" if field.type.kind is Kind.MONEY else field.unit or ""
+    words = ("",) if stem in _NEVER_SCALED else UNIT_WORDS
+    scaled = [f"{word}{stem}" for word in words if is_unit_for(f"{word}{stem}", field)]
+    found = [*RATIO_UNITS] if field.type.kind is Kind.RATIO else scaled
+    own = [field.unit] if field.unit in found else []
+    return tuple(dict.fromkeys([*own, *found]))
 
 
 # Headings in words
@@ -176,17 +215,25 @@ def sheet_units(cells: Iterable[str]) -> tuple[list[str], list[str]]:
                 continue
             for unit in parts:
                 if unit is not None:
-                    into = ratio if unit in ("%", "‰") else money
+                    into = ratio if unit in RATIO_UNITS else money
                     if unit not in into:
                         into.append(unit)
     return money, ratio
 
 
-class FieldNames:
-    """The spellings of a record's fields, and which field a column's headings name."""
+def heading_text(parts: Iterable[str]) -> str:
+    """Headings one above the other as one line, which is how a column is called to people."""
+    return " ".join(" ".join(part.split()) for part in parts if part.strip())
 
-    def __init__(self, fields: Mapping[str, Field]) -> None:
-        self.fields = fields
+
+class FieldNames:
+    """The spellings of a record's fields, and which field a column's headings name.
+
+    `given` is what a person said of some columns.
+    """
+
+    def __init__(self, fields: Mapping[str, Field], given: GivenColumns | None = None) -> None:
+        self.fields, self.given = fields, dict(given or {})
         self.units = frozenset(
             fold(field.unit) for field in fields.values() if field.unit and field.type.kind is Kind.QUANTITY
         )
@@ -199,7 +246,7 @@ class FieldNames:
                         self.shown.setdefault(text, field.name)
                         for name in (fold(text), *read_heading(text, self.units).names):
                             self.index.setdefault(name, field.name)
-        self._seen: dict[tuple[str, ...], Match | None] = {}
+        self._seen: dict[tuple[tuple[str, ...], int], Match | None] = {}
 
     @staticmethod
     def _names(field: Field) -> tuple[str, ...]:
@@ -213,26 +260,43 @@ class FieldNames:
     def _aliases(field: Field) -> tuple[str, ...]:
         return field.aliases
 
-    def match(self, parts: tuple[str, ...]) -> Match | None:
+    def said(self, parts: Sequence[str], nth: int = 1) -> Given:
+        """What a person said of a column, the `nth` under its heading."""
+        if not self.given:
+            return _NOTHING
+        text = heading_text(parts)
+        return self.given.get(f"{text}#{nth}") or self.given.get(text) or _NOTHING
+
+    def match(self, parts: tuple[str, ...], nth: int = 1) -> Match | None:
         """The field that headings, from the top row down, name; a group and its heading also together.
 
-        A heading further down wins; one further up counts only where nothing stands below it.
+        A heading further down wins; one further up counts only where nothing stands below it. What a
+        person said of the column, the `nth` under this heading, goes before all that.
         """
-        if parts not in self._seen:
+        key = parts, nth if self.given else 1
+        if key not in self._seen:
             if len(self._seen) > 20_000:
                 self._seen.clear()
-            self._seen[parts] = self._match(parts)
-        return self._seen[parts]
+            self._seen[key] = self._match(parts, self.said(parts, nth))
+        return self._seen[key]
 
-    def _match(self, parts: tuple[str, ...]) -> Match | None:
+    def _match(self, parts: tuple[str, ...], said: Given) -> Match | None:
+        found = self._named(parts)
+        if said.field is not None:
+            found = Match(said.field, self._unit(parts), whole=True) if said.field in self.fields else None
+        return replace(found, unit=said.unit) if found is not None and said.unit is not None else found
+
+    def _unit(self, parts: tuple[str, ...]) -> str | None:
+        return next((unit for part in reversed(parts) if (unit := read_heading(part, self.units).unit)), None)
+
+    def _named(self, parts: tuple[str, ...]) -> Match | None:
         headings = [heading for part in parts if part and (heading := read_heading(part, self.units))]
-        unit = next((heading.unit for heading in reversed(headings) if heading.unit), None)
         named = [heading for heading in headings if heading.names]
         for start in range(len(named)):
             chain = named[start:]
             for name in _joined(chain):
                 if name in self.index:
-                    return Match(self.index[name], unit, whole=start == 0)
+                    return Match(self.index[name], self._unit(parts), whole=start == 0)
         return None
 
     def suggest(self, text: str, taken: Iterable[str] = ()) -> str | None:
@@ -247,6 +311,9 @@ class FieldNames:
         return None
 
 
+_NOTHING = Given()
+
+
 def _joined(chain: Sequence[Heading]) -> list[str]:
     """Every way to read headings one above the other as one name."""
     names = [""]
@@ -258,8 +325,8 @@ def _joined(chain: Sequence[Heading]) -> list[str]:
 class RecordNames(FieldNames):
     """A record type with the spellings of its fields and of itself."""
 
-    def __init__(self, record: RecordType) -> None:
-        super().__init__(record.fields)
+    def __init__(self, record: RecordType, given: GivenColumns | None = None) -> None:
+        super().__init__(record.fields, given)
         self.record = record
         self.titles = frozenset(
             fold(text) for text in (record.name, record.label.zh, record.label.en, *record.aliases) if text
@@ -286,14 +353,22 @@ def assign_columns(
     """
     problems: list[Problem] = []
     columns: list[Column] = []
-    matches = [(index, parts, place, names.match(parts)) for index, parts, place in headings]
+    counts: Counter[str] = Counter()
+    matches: list[tuple[Column, tuple[str, ...], Location, Match | None]] = []
+    for index, parts, place in headings:
+        text = heading_text(parts)
+        counts[text] += 1
+        said = names.said(parts, counts[text])
+        column = Column(index, column_letter(index), text, None, field_by_hand=said.field is not None)
+        matches.append((replace(column, unit_by_hand=said.unit is not None), parts, place,
+                        names.match(parts, counts[text])))
     first: dict[str, tuple[str, Location]] = {}
     taken = [match.field for *_, match in matches if match is not None]
-    for index, parts, place, match in matches:
-        text = " ".join(" ".join(part.split()) for part in parts if part.strip())
+    for column, parts, place, match in matches:
+        text = column.heading
         if match is None:
-            columns.append(Column(index, column_letter(index), text, None))
-            if not any(read_heading(part).ordinal for part in parts):
+            columns.append(replace(column, unit_by_hand=False))
+            if not column.field_by_hand and not any(read_heading(part).ordinal for part in parts):
                 fields = {"heading": text, "suggestion": names.suggest(parts[-1] or text, taken)}
                 problems.append(Problem("unrecognised-column", place, fields, "warning"))
             continue
@@ -303,7 +378,7 @@ def assign_columns(
             problems.append(Problem("duplicate-column", place, {
                 "heading": text, "label": field.label.zh, "label_en": field.label.en or field.name,
                 "first": earlier, "first_at": str(where)}))  # fmt: skip
-            columns.append(Column(index, column_letter(index), text, None))
+            columns.append(replace(column, unit_by_hand=False))
             continue
         first[match.field] = (text, place)
         unit, unit_from = _unit_for(field, match.unit, money_unit, ratio_unit)
@@ -316,7 +391,7 @@ def assign_columns(
         elif field.type.kind is Kind.MONEY and unit_from == "field" and fold(text) != fold(field.name):
             problems.append(Problem("unit-assumed", place, {
                 "heading": text, "unit": unit or "元"}, "warning"))  # fmt: skip
-        columns.append(Column(index, column_letter(index), text, match.field, unit, unit_from))
+        columns.append(replace(column, field=match.field, unit=unit, unit_from=unit_from))
     return columns, problems
 
 

@@ -353,7 +353,8 @@ class TreeReader:
         for key, value in node:
             match = names.match((key.text,))
             if match is None:
-                self._unknown_name(key, target, provision)
+                if names.said((key.text,)).field != "":
+                    self._unknown_name(key, target, provision)
                 continue
             field_ = names.fields[match.field]
             if match.field in written:
@@ -370,9 +371,10 @@ class TreeReader:
                 continue
             if match.field not in columns:
                 columns.add(match.field)
-                unit = match.unit or field_.unit
+                unit, said = match.unit or field_.unit, names.said((key.text,))
                 tally.columns += (Column(len(tally.columns), "", key.text, match.field, unit,
-                                         "heading" if match.unit else "field" if unit else ""),)  # fmt: skip
+                                         "heading" if match.unit else "field" if unit else "",
+                                         said.field is not None, said.unit is not None),)  # fmt: skip
             if not isinstance(value, Scalar):
                 self.shape(value, f"`{key.text}`", f"`{key.text}`", "单个值", "a single value")
                 continue

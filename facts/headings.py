@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from engine.errors import Problem
 from engine.model import Dossier, Provision, RecordType
 from engine.source import Location
-from facts.columns import Column, FieldNames, RecordNames, assign_columns, sheet_units
+from facts.columns import Column, FieldNames, GivenColumns, RecordNames, assign_columns, sheet_units
 from facts.numbers import Fault, plain_number
 
 HEAD_ROWS = 40
@@ -64,18 +64,23 @@ class Target:
         return isinstance(self.names, RecordNames) and self.names.is_called(title)
 
 
-def targets_of(dossiers: Mapping[str, Dossier]) -> list[Target]:
+GivenTables = Mapping[str, GivenColumns]
+"""What a person said of columns, by the title of the target they belong to."""
+
+
+def targets_of(dossiers: Mapping[str, Dossier], given: GivenTables | None = None) -> list[Target]:
     """Every record a table may hold."""
+    said = given or {}
     return [
-        Target(RecordNames(record), dossier, record)
+        Target(RecordNames(record, said.get(f"{dossier.id}.{record.name}")), dossier, record)
         for dossier in dossiers.values()
         for record in dossier.records.values()
     ]
 
 
-def provision_target(provision: Provision) -> Target:
+def provision_target(provision: Provision, given: GivenTables | None = None) -> Target:
     """A table whose rows are the facts of one provision."""
-    return Target(FieldNames(provision.facts), provision=provision)
+    return Target(FieldNames(provision.facts, (given or {}).get(provision.id)), provision=provision)
 
 
 @dataclass(frozen=True)
@@ -261,6 +266,13 @@ def is_numbering(cells: Sequence[object]) -> bool:
 def forced_targets(targets: Sequence[Target], record: str) -> list[Target]:
     """The targets an explicit record name means: `record`, `dossier.record`, a label or an alias."""
     return [target for target in targets if target.title == record or target.is_called(record)]
+
+
+def likely_headings(head: Head) -> list[tuple[int, str]]:
+    """Index and text of each heading of a table that is not known: its first row that is as full as the others."""
+    rows = [[(place, text) for place, text in enumerate(texts) if text] for texts in head.texts]
+    fullest = max(map(len, rows), default=0)
+    return next((row for row in rows if row and len(row) * 2 > fullest), [])
 
 
 def nearest_heading(head: Head, targets: Sequence[Target]) -> tuple[str, str] | None:

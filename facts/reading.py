@@ -18,15 +18,17 @@ from engine.errors import HeguiError, Problem
 from engine.model import Case, Dossier, Provision
 from engine.source import Location
 from facts import problems as _wordings
-from facts.columns import RecordNames
+from facts.columns import Column, RecordNames, column_letter
 from facts.from_tree import FlatCase, TreeReader
 from facts.headings import (
     Found,
+    GivenTables,
     Head,
     Target,
     candidates,
     forced_targets,
     lay_out,
+    likely_headings,
     nearest_heading,
     provision_target,
     targets_of,
@@ -109,14 +111,16 @@ def read_facts(
     dossiers: Mapping[str, Dossier],
     provision: Callable[[str], Provision | None] = lambda _: None,
     record: str | None = None,
+    given: GivenTables | None = None,
 ) -> Submission:
     """The facts in some files (xlsx, xlsm, xls, ods, csv, json, yaml).
 
     `dossiers` and `provision` say what facts there are; `record` says what the rows of the tables
-    are where that is not to be recognised (a record, `dossier.record`, or a provision's id).
+    are where that is not to be recognised (a record, `dossier.record`, or a provision's id); `given`
+    says what some of their columns are and in which unit, where that is not to be recognised either.
     Problems never raise: they are in the submission, errors and warnings alike.
     """
-    reading = _Reading(dossiers, provision, record)
+    reading = _Reading(dossiers, provision, record, given)
     collecting = gc.isenabled()
     gc.disable()  # a million rows make no cycles, and looking for them takes a tenth of the time
     try:
@@ -136,10 +140,11 @@ class _Table:
 
 class _Reading:
     def __init__(
-        self, dossiers: Mapping[str, Dossier], provision: Callable[[str], Provision | None], record: str | None
-    ) -> None:
-        self.dossiers, self.provision, self.record = dossiers, provision, record
-        self.targets = targets_of(dossiers)
+        self, dossiers: Mapping[str, Dossier], provision: Callable[[str], Provision | None], record: str | None,
+        given: GivenTables | None
+    ) -> None:  # fmt: skip
+        self.dossiers, self.provision, self.record, self.given = dossiers, provision, record, given
+        self.targets = targets_of(dossiers, given)
         self.problems: list[Problem] = []
         self.tallies: list[Tally] = []
         self.drafts: dict[str, list[Draft]] = {}
@@ -151,7 +156,7 @@ class _Reading:
             self.forced = forced_targets(self.targets, record)
             named = provision(record) if not self.forced else None
             if named is not None:
-                self.forced = [provision_target(named)]
+                self.forced = [provision_target(named, given)]
 
     def run(self, paths: Sequence[Path]) -> Submission:
         if self.forced == []:
@@ -242,7 +247,7 @@ class _Reading:
         if named is None and title is not None:
             named = self.provision(title)
         if named is not None:
-            target = provision_target(named)
+            target = provision_target(named, self.given)
             found = candidates(grid.head, [target], title, forced=True)
             if found:
                 return found
@@ -296,7 +301,9 @@ class _Reading:
 
         A stray sheet beside known ones is a warning; a file in which nothing is known is an error.
         """
-        tally = Tally(grid.file, grid.sheet, None)
+        tally = Tally(grid.file, grid.sheet, None, tuple(
+            Column(index, column_letter(index + grid.offset), text, None)
+            for index, text in likely_headings(grid.head)))  # fmt: skip
         self.tallies.append(tally)
         blank = filled = 0
         try:

@@ -47,12 +47,16 @@ class JsonLinesSource(Source):
         self.keys: list[str] = []
         self.faults: dict[int, str] = {}
         sample: list[dict[str, Any]] = []
-        for _, found in self._objects(SAMPLE):
+        broken: Problem | None = None
+        for number, found in self._objects(SAMPLE):
+            if isinstance(found, str) and broken is None:
+                broken = Problem("json-syntax", Location(self.name, line=number), {
+                    "reason_zh": found, "reason_en": found})  # fmt: skip
             if isinstance(found, dict):
                 sample.append(found)
                 self.keys += [key for key in found if key not in self.keys]
         if not self.keys:
-            raise FactError(Problem("file-empty", Location(self.name), {}))
+            raise FactError(broken or Problem("file-empty", Location(self.name), {}))
         self.text = self._csv([self.keys, *([cell_of(one.get(key)) for key in self.keys] for one in sample)])
         self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
         self.width = width_of(self.grid, layout)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -17,7 +18,7 @@ from engine.source import Location
 from engine.types import Kind
 from engine.values import Unreadable, Value, fold, is_unknown_text
 from facts.cells import Context, Reader, reader_for
-from facts.columns import Column, column_letter
+from facts.columns import column_letter
 from facts.expected import problem_for
 from facts.grid import COLUMN_BITS, COLUMN_MASK, Covered, Grid
 from facts.headings import GridRow, Layout, cell_text, is_numbering
@@ -54,8 +55,7 @@ class TableReader:
     def __init__(self, grid: Grid, layout: Layout, problems: list[Problem]) -> None:
         self.grid, self.layout, self.problems = grid, layout, problems
         self.tally = Tally(grid.file, grid.sheet, layout.target, tuple(
-            Column(c.index, column_letter(c.index + grid.offset), c.heading, c.field, c.unit, c.unit_from)
-            for c in layout.columns))  # fmt: skip
+            replace(column, letter=column_letter(column.index + grid.offset)) for column in layout.columns))
         fields = layout.target.names.fields
         marks = grid.marks
         self.columns = [column for column in layout.columns if column.field is not None]

@@ -25,6 +25,13 @@ class ColumnInfo:
     field: str | None
     unit: str | None
     unit_from: UnitFrom
+    field_by_hand: bool = False
+    unit_by_hand: bool = False
+
+    @classmethod
+    def of(cls, column: Column) -> ColumnInfo:
+        return cls(column.letter, column.heading, column.field, column.unit, column.unit_from,
+                   column.field_by_hand, column.unit_by_hand)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class Tally:
             target.dossier.id if target is not None and target.dossier is not None else None,
             target.record.name if target is not None and target.record is not None else None,
             target.provision.id if target is not None and target.provision is not None else None,
-            tuple(ColumnInfo(c.letter, c.heading, c.field, c.unit, c.unit_from) for c in self.columns),
+            tuple(map(ColumnInfo.of, self.columns)),
             self.rows_in, self.accepted, MappingProxyType(dict(self.rejected)), MappingProxyType(dict(self.skipped)),
         )  # fmt: skip
 

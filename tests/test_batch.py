@@ -30,6 +30,7 @@ from engine.load import Pack, load_pack
 from engine.outcome import assess
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
+from facts.columns import Given
 from facts.plain_bytes import delimiters_of, oddly_quoted
 from facts.reading import read_facts
 from facts_helpers import case_by_case
@@ -344,6 +345,43 @@ def test_a_dossier_comes_to_what_it_does_case_by_case(pack: Pack, tmp_path: Path
     if dossier.total is None:
         wanted = [(provision, status, None) for provision, status, _ in wanted]
     assert got == wanted
+
+
+@pytest.mark.parametrize("shape", ["long", "wide"])
+def test_a_row_finer_than_its_columns_counts_as_the_others_do(pack: Pack, tmp_path: Path, shape: str) -> None:
+    """A share with eight decimals is no longer what a column holds; the reference takes the row, in a dossier too."""
+    source = tmp_path / "departments.csv"
+    heading = "部门,争取资金任务（万元）,实际争取（万元）,6月支出进度,9月支出进度,11月支出进度,下年度公用经费（万元）"
+    rows = ["甲局,1000,900,41.23456789%,80%,90%,200", "乙局,1000,900,41%,80%,90%,200", "丙局,1000,,41.23456789%,80%,90%,200"]
+    source.write_text("\n".join([heading, *rows]), encoding="utf-8")
+    found = run(pack, source, tmp_path / "out.csv", provisions=(), shape=shape)
+    assert found.evaluated == 3
+    assert found.sums.counted["fiscal.budget_cut.combination"] == 2 * 220_000_00
+    told = [{name: text for name, text in row.items() if name not in ("row", "subject")} for row in rows_of(tmp_path / "out.csv")]
+    count = len(told) // 3
+    assert told[:count] == told[count : 2 * count]
+    assert any("raised_amount" in text for row in told[2 * count :] for text in row.values())
+
+
+def test_columns_given_by_hand_are_read_in_blocks_as_in_whole_files(pack: Pack, tmp_path: Path) -> None:
+    given = {"departments.department": {
+        "今年目标": Given("task_amount", "万元"), "实际争取": Given(unit="万元"), "说明": Given("")}}  # fmt: skip
+    heading, row = "部门,今年目标,实际争取,说明,下年度公用经费（万元）", ["甲局", "1000", "900", "实际争取9万", "200"]
+    (tmp_path / "a.csv").write_text(heading + "\n" + ",".join(row), encoding="utf-8")
+    pl.DataFrame([row], schema=heading.split(","), orient="row").write_parquet(tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text(json.dumps(dict(zip(heading.split(","), row, strict=True))), encoding="utf-8")
+    book = openpyxl.Workbook()
+    for cells in (heading.split(","), row):
+        book.active.append(cells)
+    book.save(tmp_path / "a.xlsx")
+    for suffix in ("csv", "parquet", "jsonl", "xlsx"):
+        out = tmp_path / "out.csv"
+        summary = run(pack, tmp_path / f"a.{suffix}", out, provisions=(), record="departments.department", given=given)
+        assert {row["counted"] for row in rows_of(out)} >= {"100000.00"}
+        [table] = summary.tables
+        assert [(one.field, one.unit_by_hand) for one in table.columns][1:4] == [
+            ("task_amount", True), ("raised_amount", True), (None, False)]  # fmt: skip
+        assert (table.rows_in, table.accepted) == (1, 1)
 
 
 def test_related_files_are_joined_and_a_key_without_a_partner_is_a_problem(pack: Pack, tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from facts.columns import RecordNames, column_letter, read_heading, sheet_units, unit_of
+from facts.columns import Given, RecordNames, column_letter, read_heading, sheet_units, unit_of, units_for
 from facts_helpers import DEPARTMENT, codes, places, read
 
 NAMES = RecordNames(DEPARTMENT)
@@ -205,3 +206,36 @@ def test_rows_that_look_like_data_above_the_heading_are_said(tmp_path: Path) -> 
         "收到日期"],
                           ["财政局", "1", "2", "2019-03-22"]))  # fmt: skip
     assert codes(got) == ["rows-above-heading"]
+
+
+# By hand
+
+
+def test_what_a_person_says_of_a_column_goes_before_its_heading() -> None:
+    names = RecordNames(DEPARTMENT, {
+        "今年目标": Given("task_amount", "万元"), "任务数": Given(""), "支出进度 6月": Given(unit="1"),
+        "金额#2": Given("task_amount"), "无此项目": Given("no_such_field")})  # fmt: skip
+    for parts, nth, wanted in (
+        (("今年目标",), 1, ("task_amount", "万元")), (("任务数",), 1, None), (("支出进度", "6月"), 1, ("progress_june", "1")),
+        (("金额",), 1, None), (("金额",), 2, ("task_amount", None)), (("无此项目",), 1, None),
+        (("争取资金任务（亿元）",), 1, ("task_amount", "亿元")),
+    ):  # fmt: skip
+        match = names.match(parts, nth)
+        assert (None if match is None else (match.field, match.unit)) == wanted, parts
+
+
+def test_the_units_to_choose_from_are_those_of_the_field() -> None:
+    units = {name: units_for(field) for name, field in DEPARTMENT.fields.items()}
+    assert {"元", "千元", "万元", "亿元"} <= set(units["task_amount"])
+    assert set(units["progress_june"]) == {"%", "‰", "1"}
+    assert units["staff"][0] == "人"
+    assert "万人" in units["staff"]
+    assert units["received_on"] == units["department_name"] == units["has_task"] == ()
+
+
+def test_a_share_may_be_headed_as_a_fraction(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "部门.csv", ["部门名称", "争取资金任务（元）", "6月底支出进度（小数）"], ["甲局", 1, "0.85"])
+    got = read(path)
+    assert codes(got, "error") == []
+    assert got.cases[0].subject.values["progress_june"] == Fraction(17, 20)
+    assert sheet_units(["单位：小数"]) == ([], ["1"])

@@ -279,6 +279,6 @@ def test_a_large_file_is_assessed_by_columns_with_the_same_results(client: TestC
     for row in told["rows"][::37]:
         subject = row["cells"][0]
         found = [line["cells"] for line in client.get(f"{location}/rows", params={"q": f"{subject} "}).json()["rows"]
-                 if line["cells"][1] == subject]  # fmt: skip
+                 if line["cells"][0] == subject]  # fmt: skip
         counted = client.get(f"{location}/rows").json()["headers"].index("计入合计")
         assert sum(Decimal(cells[counted]) for cells in found) == Decimal(row["cells"][place])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from openpyxl import load_workbook
 
 from needs import WHOLE, importorskip
+from web.worker import LARGE_FROM
 from web_helpers import CUT, EXAMPLES, add_users, served, settings_in
 
 playwright = importorskip("playwright.sync_api")
@@ -163,10 +165,90 @@ def test_a_faulty_cell_is_shown_in_its_place_and_a_column_mapped(page: Page, tmp
     expect(page.locator("td.faulty.error").first).to_contain_text("8OO万")
     expect(page.locator("main")).to_contain_text("部门!E7")
     page.get_by_role("link", name="列的识别").click()
-    page.get_by_label("明年的钱").select_option(label="下年度公用经费")
+    page.get_by_label("明年的钱", exact=True).select_option(label="下年度公用经费")
     page.get_by_role("button", name="重新核算").click()
     page.wait_for_selector("#results", timeout=90_000)
     expect(page.locator("#results")).to_contain_text("200,000.00")
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx"])
+def test_a_large_file_gets_its_units_and_tells_its_reasons(page: Page, tmp_path: Path, kind: str) -> None:  # type: ignore[valid-type]
+    """The same as for a small one: columns and units put right, a row explained, a fault in its place."""
+    path = large_file(tmp_path / f"各部门.{kind}")
+    page.goto("/batch")
+    page.locator("#day").fill("2019-12-31")
+    page.set_input_files("#file", path)
+    page.wait_for_selector(".tabs", timeout=120_000)
+    page.get_by_role("link", name="列的识别").click()
+    unit = page.get_by_label("今年目标 的单位")
+    expect(unit).to_be_hidden()
+    page.get_by_label("今年目标", exact=True).select_option(label="争取资金任务")
+    unit.select_option("万元")
+    page.get_by_label("实际争取 的单位").select_option("万元")
+    page.get_by_role("button", name="重新核算").click()
+    page.wait_for_selector("#results", timeout=120_000)
+    page.get_by_role("link", name="列的识别").click()
+    expect(page.get_by_label("今年目标 的单位").locator("option:checked")).to_have_text("万元（手工指定）")
+    page.get_by_role("link", name="结果", exact=True).click()
+    page.locator("#results [data-why]").first.click()
+    reasons = page.locator("dialog#why")
+    for words in ("理由", "楚政函〔2019〕10号", "完成率", "这一行填的是", "10,000,000.00元"):
+        expect(reasons).to_contain_text(words)
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.keyboard.press("Escape")
+    expect(reasons).to_be_hidden()
+    page.get_by_role("link", name="有误的单元格").click()
+    expect(page.locator("td.faulty.error").first).to_contain_text("7O3")
+
+
+def large_file(path: Path) -> Path:
+    """Departments whose headings say too little, one with a faulty cell: above the size from which columns are read."""
+    heading = ["单位", "今年目标", "实际争取", "6月支出进度", "9月支出进度", "11月支出进度", "下年度公用经费（万元）"]
+    rows = [[f"单位{number}-{hashlib.sha256(str(number).encode()).hexdigest()}", 1000, 700 + number % 400, "50%", "75%", "95%", 200]
+            for number in range(7_000)]  # fmt: skip
+    rows[8][2] = "7O3"
+    if path.suffix == ".csv":
+        path.write_text("\n".join(",".join(map(str, row)) for row in [heading, *rows]), encoding="utf-8")
+    else:
+        import xlsxwriter
+
+        with xlsxwriter.Workbook(str(path)) as book:
+            sheet = book.add_worksheet("部门")
+            for number, row in enumerate([heading, *rows]):
+                sheet.write_row(number, 0, row)
+    assert path.stat().st_size > LARGE_FROM
+    return path
+
+
+def test_a_field_chosen_for_one_column_is_taken_from_the_other(page: Page) -> None:  # type: ignore[valid-type]
+    page.goto("/batch")
+    page.set_input_files("#file", EXAMPLES / "departments.xlsx")
+    page.wait_for_selector("#results", timeout=90_000)
+    page.get_by_role("link", name="列的识别").click()
+    fields = page.locator("[data-field-of-column]")
+    chosen = [field.input_value() for field in fields.all()]
+    task, raised = chosen.index("task_amount"), chosen.index("raised_amount")
+    fields.nth(raised).select_option("task_amount")
+    expect(fields.nth(task)).to_have_value("")
+    expect(fields.nth(raised)).to_have_value("task_amount")
+    fields.nth(raised).select_option("department_name")
+    expect(page.locator("[data-unit-of-column]").nth(raised)).to_be_hidden()
+
+
+@pytest.mark.parametrize("view", ["results", "columns", "problems"])
+def test_a_batch_is_accessible_and_fits_its_window(page: Page, view: str) -> None:  # type: ignore[valid-type]
+    axe = importorskip("axe_playwright_python.sync_playwright")
+    page.goto("/batch")
+    page.set_input_files("#file", EXAMPLES / "departments_faulty.xlsx")
+    page.wait_for_selector(".tabs", timeout=90_000)
+    page.goto(page.url.partition("?")[0] + f"?view={view}")
+    if view == "results":
+        page.locator("#results [data-why]").first.click()
+        page.wait_for_selector("dialog[open]")
+    found = axe.Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]})
+    violations = found.response["violations"]
+    assert violations == [], [(item["id"], [node["html"] for node in item["nodes"]][:3]) for item in violations]
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_a_file_too_large_is_refused_where_it_is_chosen(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]

@@ -12,8 +12,10 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from engine.errors import Lang, Problem
+from engine.errors import HeguiError, Lang, Problem
 from engine.output import replacing, safe_text
+from facts.from_csv import csv_grid
+from facts.text import decode, read_bytes
 
 MAX_CELLS = 2_000_000
 MAX_EXCERPTS = 200
@@ -67,17 +69,7 @@ def write_annotated(
                     if column >= len(cells):
                         sheet.write_blank(number - 1, column, None, styles[_worst(marked[column])])
                 if marked and len(excerpts) < MAX_EXCERPTS:
-                    excerpts.append(
-                        {
-                            "sheet": name,
-                            "row": number,
-                            "cells": [_text(value) for value in cells[:MAX_WIDTH]],
-                            "faults": {
-                                str(column): [problem.to_dict() for problem in found][:5]
-                                for column, found in marked.items()
-                            },
-                        }
-                    )
+                    excerpts.append(_excerpt(name, number, cells, marked))
             for (row, column), found in faults.items():
                 note = "\n".join(f"{problem.message(lang)} {problem.help(lang)}".strip() for problem in found[:5])
                 sheet.write_comment(row - 1, column, note[:2_000], {"x_scale": 2})
@@ -111,11 +103,62 @@ def _by_sheet(problems: Sequence[Problem]) -> dict[str, dict[tuple[int, int], li
         place = problem.location
         match = _CELL.fullmatch(place.cell or "")
         if place.sheet is not None and match is not None:
-            column = 0
-            for letter in match[1]:
-                column = column * 26 + ord(letter) - 64
-            found.setdefault(place.sheet, {}).setdefault((int(match[2]), column - 1), []).append(problem)
+            found.setdefault(place.sheet, {}).setdefault((int(match[2]), _index(match[1])), []).append(problem)
     return found
+
+
+def text_excerpts(source: Path, problems: Sequence[Problem], headings: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a file of lines that hold a fault, as those of a workbook; a fault's column goes by its heading."""
+    faults: dict[int, dict[int, list[Problem]]] = {}
+    for problem in problems:
+        place = problem.location
+        if place.line is not None and (len(faults) < MAX_EXCERPTS or place.line in faults):
+            column = _column(place.path or "", headings)
+            faults.setdefault(place.line, {}).setdefault(column, []).append(problem)
+    if not faults:
+        return []
+    try:
+        text = decode(read_bytes(source, source.name), source.name)
+    except HeguiError:
+        return []
+    grid = csv_grid(text, source.name, lambda rows: max((len({*row} & {*headings}) for row in rows), default=0))
+    found = []
+    for number, cells in grid.rows:
+        if number in faults and len(cells) > 1:
+            found.append(_excerpt("", number, cells, faults[number]))
+        if number >= max(faults):
+            break
+    return found
+
+
+def _column(named: str, headings: Sequence[str]) -> int:
+    """The index of a column that a problem names by its heading, or else by its letter; the first where by neither."""
+    if named in headings:
+        return headings.index(named)
+    match = _CELL.fullmatch(f"{named}1")
+    return _index(match[1]) if match is not None else 0
+
+
+def _index(letters: str) -> int:
+    column = 0
+    for letter in letters:
+        column = column * 26 + ord(letter) - 64
+    return column - 1
+
+
+def _excerpt(sheet: str, number: int, cells: Sequence[Any], marked: Mapping[int, Sequence[Problem]]) -> dict[str, Any]:
+    return {
+        "sheet": sheet,
+        "row": number,
+        "cells": [_text(value) for value in cells[:MAX_WIDTH]],
+        "faults": {str(column): [problem.to_dict() for problem in found[:5]] for column, found in marked.items()},
+    }
+
+
+def row_number(cell: str) -> int | None:
+    """The row of a cell's name: 14 of `D14`."""
+    digits = "".join(char for char in cell if char.isdigit())
+    return int(digits) if digits else None
 
 
 def _worst(problems: Sequence[Problem]) -> str:

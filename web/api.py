@@ -22,6 +22,7 @@ from engine.describe import provision_data
 from engine.explain import explain
 from engine.model import ProvisionKind, Text
 from engine.values import yuan_text
+from facts.columns import Given
 from facts.models import dossier_schema, json_schema
 from facts.template import write_template
 from web import grid
@@ -31,7 +32,9 @@ from web.context import language, needs, policy_of, state_of
 from web.dossiers import assess_case_of, read_case
 from web.ledger_batch import RECORD, ledger_of
 from web.library import Library
+from web.mapping import check_mapping
 from web.problems import MEDIA_TYPE, TITLES, ApiProblem, ProblemDetails
+from web.reasons import reasons_of
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {
@@ -163,12 +166,49 @@ class BatchState(BaseModel):
     links: dict[str, str]
 
 
-class Mapping(BaseModel):
-    """Headings mapped by hand: per record `{heading: field}`; an empty field leaves the column out."""
+class ColumnChoice(BaseModel):
+    """What a column is, where its heading is not to decide."""
 
     model_config = ConfigDict(extra="forbid")
 
-    columns: dict[str, dict[str, str]] = Field(default={}, max_length=50)
+    field: str | None = Field(
+        default=None, max_length=200, description="the field's name; empty leaves the column out, null as recognised"
+    )
+    unit: str | None = Field(
+        default=None,
+        max_length=20,
+        description="the unit of the column's bare numbers: 元, 万元, 亿元 … for money; %, ‰ or 1 (0.85) for shares; "
+        "the field's own unit or 百, 千, 万, 亿 of it for other numbers; null as the heading states. "
+        "A number that carries a unit of its own keeps it.",
+        examples=["万元"],
+    )
+
+
+class Mapping(BaseModel):
+    """Columns mapped by hand: per table (`dossier.record`, or a provision's id) by heading.
+
+    A column is given as its field's name, empty to leave it out, or as field and unit. Of several columns
+    under one heading the second is `heading#2`. What is not named stays as recognised; earlier choices go.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "columns": {
+                        "departments.department": {
+                            "今年目标": {"field": "task_amount", "unit": "万元"},
+                            "实际争取": {"unit": "元"},
+                            "备注": "",
+                        }
+                    }
+                }
+            ]
+        },
+    )
+
+    columns: dict[str, dict[str, str | ColumnChoice]] = Field(default={}, max_length=50)
     record: str = Field(default="", max_length=200)
     as_of: Day | None = None
 
@@ -423,7 +463,7 @@ async def submit_batch(
             min_length=1,
             max_length=200,
             description="the file's name, as firms.xlsx",
-            pattern=r"(?i)\.(xlsx|xlsm|xls|ods|csv|tsv|txt|json|ya?ml)$",
+            pattern=r"(?i)\.(xlsx|xlsm|xls|ods|csv|tsv|txt|json|jsonl|ndjson|parquet|ya?ml)$",
         ),
     ],
     as_of: Annotated[Day | None, Query(description="day of assessment; today where it is not given")] = None,
@@ -483,9 +523,23 @@ async def delete_batch(request: Request, visitor: Officer, identity: Identity) -
     responses={status: ERRORS[status] for status in (400, 404, 409, 413, 422)},
 )
 async def map_columns(request: Request, visitor: Officer, identity: Identity, mapping: Mapping) -> dict[str, Any]:
-    """Assesses the same file again with headings mapped by hand."""
+    """Assesses the same file again with fields and units of columns as chosen by hand.
+
+    A table, column, field or unit that does not fit is refused, each fault pointing to its column.
+    """
+    state = state_of(request)
+    batch = state.batches.get(visitor.owner, identity)
+    given = {
+        title: {
+            heading: Given(said) if isinstance(said, str) else Given(said.field, said.unit)
+            for heading, said in pairs.items()
+        }
+        for title, pairs in mapping.columns.items()
+    }
+    tables = batch.summary()["tables"] if batch.state == "done" else []
+    check_mapping(state.policy(batch.policy).pack, given, tables)
     day = mapping.as_of.isoformat() if mapping.as_of else ""
-    return batch_state(state_of(request).batches.remap(visitor.owner, identity, mapping.columns, mapping.record, day))
+    return batch_state(state.batches.remap(visitor.owner, identity, given, mapping.record, day))
 
 
 @router.get(
@@ -526,8 +580,33 @@ def batch_rows(
         "title": found.title,
         "headers": found.headers,
         "matching": found.matching,
-        "rows": [{"status": row.status, "cells": row.plain} for row in found.rows],
+        "rows": [{"number": row.number, "status": row.status, "cells": row.plain} for row in found.rows],
     }
+
+
+@router.get(
+    "/batches/{identity}/rows/{number}",
+    summary="某一行的理由和依据",
+    tags=["batches"],
+    responses={status: ERRORS[status] for status in (404, 409, 422)},
+)
+def batch_row(
+    request: Request,
+    visitor: Officer,
+    identity: Identity,
+    number: Annotated[int, Path(ge=0, le=10**7, description="a row's number, as the page of rows gives it")],
+    table: Annotated[int, Query(ge=0, le=50)] = 0,
+) -> dict[str, Any]:
+    """Why a row came to its result: the case assessed again by the reference evaluator from the facts as read.
+
+    `items` are the matters of the row's case, those the row is about first (`asked`) and with their
+    reasoning; `differs` tells that the outcome is not the batch's own, which must not be relied upon.
+    """
+    state = state_of(request)
+    batch = state.batches.finished(visitor.owner, identity)
+    pack = state.policy(batch.policy).pack
+    found = reasons_of(pack, batch.results, batch.summary(), table, number, language(request))
+    return found.data | {"differs": found.differs}
 
 
 @router.get(

@@ -16,13 +16,16 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from engine.model import Text
+from facts.columns import Given
+from facts.headings import GivenTables
 from web.library import Library
+from web.mapping import as_data
 from web.problems import ApiProblem
 from web.settings import Settings
 from web.uploads import receive, safe_name
@@ -51,7 +54,7 @@ class Batch:
     error: Text | None = None
     record: str = ""
     period: str = ""
-    mapping: dict[str, dict[str, str]] = field(default_factory=dict)
+    mapping: dict[str, dict[str, Given]] = field(default_factory=dict)
     runs: int = 0
     created: float = field(default_factory=time.time)
     finished: float | None = None
@@ -159,10 +162,8 @@ class Batches:
             raise ApiProblem("not-ready", batch.error)
         return batch
 
-    def remap(
-        self, owner: str, identity: str, mapping: Mapping[str, Mapping[str, str]], record: str, as_of: str
-    ) -> Batch:
-        """Assesses the same file again with headings mapped by hand."""
+    def remap(self, owner: str, identity: str, mapping: GivenTables, record: str, as_of: str) -> Batch:
+        """Assesses the same file again with fields and units of columns as chosen by hand."""
         batch = self.get(owner, identity)
         if batch.state not in ("done", "failed") or not batch.source.exists():
             raise ApiProblem("not-ready")
@@ -207,7 +208,7 @@ class Batches:
             "as_of": batch.as_of,
             "lang": batch.lang,
             "record": batch.record,
-            "mapping": batch.mapping,
+            "mapping": as_data(batch.mapping),
             "period": batch.period,
             "memory": self.settings.batch_memory,
             "seconds": self.settings.batch_seconds,

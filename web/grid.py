@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from fastapi.responses import Response
@@ -30,8 +31,13 @@ STATUS_HEADERS = ("结论", "result")
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """`shown` are cells for people, `plain` for a machine; `numeric` tells which are figures."""
+    """`shown` are cells for people, `plain` for a machine; `numeric` tells which are figures.
 
+    `number` is the row's place in its table; `told` whether its reasoning can be asked for.
+    """
+
+    number: int
+    told: bool
     status: str
     shown: list[str]
     plain: list[str]
@@ -53,19 +59,33 @@ Stored = tuple[str, str, bool]
 """A cell for people, for a machine, and whether it is a figure."""
 
 
+class Origin(NamedTuple):
+    """Whose result a row is: the number of its facts in the store, of its row within the case, and its provision.
+
+    Without a provision the row is about the whole case. `status` and `amount` (yuan, as text) are what
+    the batch came to, to hold a later assessment against.
+    """
+
+    facts: int
+    row: int = 0
+    provision: str | None = None
+    status: str = ""
+    amount: str = ""
+
+
 @dataclass(frozen=True)
 class Rows:
-    """A result table whose rows may come one by one."""
+    """A result table whose rows may come one by one, each with its origin where that is known."""
 
     title: str
     headers: tuple[str, ...]
-    rows: Iterable[Sequence[Stored]]
+    rows: Iterable[tuple[Sequence[Stored], Origin | None]]
     footer: tuple[Cell, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def rows_of(table: Table) -> Rows:
-    stored = ([_stored(cell) for cell in row] for row in table.rows)
+def rows_of(table: Table, origins: Sequence[Origin | None] = ()) -> Rows:
+    stored = (([_stored(cell) for cell in row], origin) for row, origin in zip_longest(table.rows, origins))
     return Rows(table.title, table.headers, stored, table.footer or (), table.notes)
 
 
@@ -74,7 +94,7 @@ def write_rows(path: Path, tables: Sequence[Rows]) -> int:
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("pragma journal_mode = off")
         db.execute("create table tables (number integer primary key, about text)")
-        db.execute("create table rows (tab integer, number integer, status text, words text, cells text)")
+        db.execute("create table rows (tab integer, number integer, status text, words text, cells text, origin text)")
         for number, table in enumerate(tables):
             place = next((at for at, header in enumerate(table.headers) if header in STATUS_HEADERS), None)
             about = {
@@ -85,7 +105,7 @@ def write_rows(path: Path, tables: Sequence[Rows]) -> int:
             }
             db.execute("insert into tables values (?, ?)", (number, json.dumps(about, ensure_ascii=False)))
             db.executemany(
-                "insert into rows values (?, ?, ?, ?, ?)",
+                "insert into rows values (?, ?, ?, ?, ?, ?)",
                 (
                     (
                         number,
@@ -93,8 +113,9 @@ def write_rows(path: Path, tables: Sequence[Rows]) -> int:
                         row[place][0] if place is not None else "",
                         " ".join(cell[0] for cell in row).casefold(),
                         json.dumps(row, ensure_ascii=False),
+                        None if origin is None else json.dumps(origin),
                     )
-                    for at, row in enumerate(table.rows)
+                    for at, (row, origin) in enumerate(table.rows)
                 ),
             )
         db.execute("create index by_status on rows (tab, status, number)")
@@ -126,13 +147,28 @@ def read_rows(path: Path, table: int, words: str, status: str, offset: int, limi
             "select status, count(*) from rows where tab = ? and status != '' group by status order by 2 desc", (table,)
         ).fetchall()
         rows = [
-            GridRow(status_of, *(list(part) for part in zip(*json.loads(cells), strict=True)))
-            for status_of, cells in db.execute(
-                f"select status, cells from rows where {where} order by number limit ? offset ?",
+            _row(*found)
+            for found in db.execute(
+                f"select number, origin, status, cells from rows where {where} order by number limit ? offset ?",
                 [*arguments, limit, offset],
             )
         ]
     return GridPage(about["title"], about["headers"], about["footer"], about["notes"], statuses, matching, rows)
+
+
+def _row(number: int, origin: str | None, status: str, cells: str) -> GridRow:
+    return GridRow(number, origin is not None, status, *(list(part) for part in zip(*json.loads(cells), strict=True)))
+
+
+def read_origin(path: Path, table: int, number: int) -> tuple[GridRow, Origin] | None:
+    """One row with its origin; None where there is no such row, or nothing more to tell of it."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+        found = db.execute(
+            "select number, origin, status, cells from rows where tab = ? and number = ?", (table, number)
+        ).fetchone()
+    if found is None or found[1] is None:
+        return None
+    return _row(*found), Origin(*json.loads(found[1]))
 
 
 def read_problems(path: Path) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def faults_of(problems: Iterable[Problem], base: str = "/inputs") -> list[Fault]
     """The engine's problems with facts as faults; the place of each is a fact's name."""
     return [
         Fault(
-            pointer=f"{base}/{_escaped(problem.location.path)}" if problem.location.path else base,
+            pointer=f"{base}/{escaped(problem.location.path)}" if problem.location.path else base,
             code=problem.code,
             zh=problem.message("zh"),
             en=problem.message("en"),
@@ -113,7 +113,7 @@ def faults_of(problems: Iterable[Problem], base: str = "/inputs") -> list[Fault]
     ]
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
@@ -140,7 +140,7 @@ def install(app: FastAPI) -> None:
         for detail in error.errors():
             place, *path = detail["loc"]
             parts = path if place == "body" else [place, *path]
-            pointer = "".join(f"/{_escaped(str(part))}" for part in parts)
+            pointer = "".join(f"/{escaped(str(part))}" for part in parts)
             message = str(detail["msg"])
             faults.append(Fault(pointer=pointer or "/", code=detail["type"], zh=f"不符合要求：{message}", en=message))
         return problem_response("invalid-request", None, faults, wanted_language(request))

@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.model import Text
 from web.problems import ApiProblem
 
-SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".csv", ".tsv", ".txt", ".json", ".yaml", ".yml", ".et", ".xltx")
+SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson",
+            ".parquet", ".yaml", ".yml", ".et", ".xltx")  # fmt: skip
 MAX_NAME = 100
 
 

@@ -111,6 +111,20 @@ def result_view(outcome: Outcome, provision: Provision, lang: Lang) -> ResultVie
     )
 
 
+def fact_label(pack: Pack, identity: str, name: str, lang: Lang) -> str:
+    """What a missing fact is called; one that another matter of the same dossier waits for goes by that one's label."""
+    of = pack.provision(identity).facts.get(name)
+    if of is None:
+        fellows = (
+            matter.provision
+            for dossier in pack.dossiers.values()
+            if any(matter.provision == identity for matter in dossier.matters)
+            for matter in dossier.matters
+        )
+        of = next((found for one in fellows if (found := pack.provision(one).facts.get(name)) is not None), None)
+    return of.label.get(lang) if of is not None else name
+
+
 def figures(outcome: Outcome, words: Wording) -> tuple[Figure, ...]:
     found: list[Figure] = []
     for output in words.provision.outputs:
@@ -136,8 +150,13 @@ def _yuan(value: Value, lang: Lang) -> str:
 
 def short_result(outcome: Outcome, provision: Provision, lang: Lang) -> str:
     """Status and figures on one line."""
-    parts = [LABELS[outcome.status].get(lang)]
-    parts += [f"{figure.label} {figure.text}" for figure in figures(outcome, Wording(provision, lang))]
+    parts = [LABELS[outcome.status].get(lang), figures_line(outcome, provision, lang)]
+    return ("，" if lang == "zh" else ", ").join(filter(None, parts))
+
+
+def figures_line(outcome: Outcome, provision: Provision, lang: Lang) -> str:
+    """The figures on one line."""
+    parts = [f"{figure.label} {figure.text}" for figure in figures(outcome, Wording(provision, lang))]
     return ("，" if lang == "zh" else ", ").join(parts)
 
 
@@ -178,7 +197,6 @@ class DossierView:
 
 def dossier_view(pack: Pack, outcome: DossierOutcome, lang: Lang) -> DossierView:
     dossier = pack.dossiers[outcome.dossier]
-    zh = lang == "zh"
     matters = []
     for item in outcome.items:
         if item.outcome.status == "not_applicable":
@@ -192,13 +210,7 @@ def dossier_view(pack: Pack, outcome: DossierOutcome, lang: Lang) -> DossierView
             for fact in view.missing
         )
         view = replace(view, missing=tuple(missing))
-        remark = ""
-        if item.yields_to is not None:
-            higher = row_text(dossier, outcome.items[item.yields_to], lang)
-            remark = f"就高不重复，按“{higher}”计" if zh else f"only the highest is paid: {higher}"
-        elif item.contained_in is not None:
-            label = pack.provision(item.contained_in).label.get(lang)
-            remark = f"已含在“{label}”中" if zh else f"contained in “{label}”"
+        remark = remark_of(pack, dossier, outcome, item, lang)
         counted = _yuan(item.paid, lang) if item.paid is not None and dossier.total is not None else ""
         matters.append(
             MatterView(
@@ -215,6 +227,18 @@ def dossier_view(pack: Pack, outcome: DossierOutcome, lang: Lang) -> DossierView
         tuple(matters),
         tuple((pack.provision(identity).label.get(lang), text.get(lang)) for identity, text in outcome.skipped),
     )
+
+
+def remark_of(pack: Pack, dossier: Dossier, outcome: DossierOutcome, item: Item, lang: Lang) -> str:
+    """Why an item does not count itself: another of its group is higher, or contains it."""
+    zh = lang == "zh"
+    if item.yields_to is not None:
+        higher = row_text(dossier, outcome.items[item.yields_to], lang)
+        return f"就高不重复，按“{higher}”计" if zh else f"only the highest is paid: {higher}"
+    if item.contained_in is not None:
+        label = pack.provision(item.contained_in).label.get(lang)
+        return f"已含在“{label}”中" if zh else f"contained in “{label}”"
+    return ""
 
 
 def row_text(dossier: Dossier, item: Item, lang: Lang) -> str:

@@ -44,5 +44,6 @@ SKIPPED_WORDS = {
     "duplicate": Text("重复", "duplicates"),
     "partner": Text("找不到所属对象", "without a partner"),
     "fellow": Text("同组有误", "belongs to a rejected case"),
+    "calendar": Text("超出节假日历", "beyond the calendar"),
 }
 """Why a row was skipped or rejected."""

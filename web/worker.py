@@ -7,37 +7,62 @@ it finds wrong with a file is a result, not a failure, unless nothing at all cou
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from engine.checking import Checked, check_submission
-from engine.errors import HeguiError, Lang, Problem
+from engine.errors import FactError, HeguiError, Lang, Problem
 from engine.kinds import ADVERSE, UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.model import Case, Text
 from engine.output import csv_text, safe_text, write_xlsx
-from engine.report import Table, dossier_table, explain_dossier, flat_table
+from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line
+from engine.source import Location
 from engine.values import yuan_text
+from facts.batch import Options
+from facts.columns import Given
+from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
-from web.annotate import Verdicts, write_annotated
-from web.grid import rows_of, write_rows
+from facts.text import decode, read_bytes
+from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
+from web.grid import Origin, rows_of, write_rows
+from web.kept import FactStore
+from web.large import refused, run_large, tables_data
 from web.ledger_batch import RECORD, Ledger, read_duties
-from web.mapping import with_mapping
+from web.mapping import from_data
 from web.target_batch import read_targets
 
 MAX_PROBLEMS = 2_000
 """Problems listed one by one; the counts cover all."""
 LARGE_FROM = 400_000
-"""Bytes from which a table is assessed by columns, without the reasoning of each case."""
+"""Bytes from which a table is assessed by columns; a row is explained when somebody asks."""
 LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
+BLOCK_KINDS = (".jsonl", ".ndjson", ".parquet")
+"""Kinds of file that are read in blocks only, whatever their size."""
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+CURABLE = frozenset(
+    (
+        "sheet-unrecognised",
+        "table-ambiguous",
+        "duplicate-column",
+        "unit-does-not-fit",
+        "sheet-units-conflict",
+        "key-column-missing",
+        "nothing-to-assess",
+    )
+)
+"""What is wrong with the columns of a file, and may be put right on the page."""
 MAX_EXPLAINED = 300
 """Subjects whose reasoning goes into the workbook."""
 
@@ -54,11 +79,14 @@ def main(job_path: Path) -> int:
         print(json.dumps({"stage": stage, "done": done, "total": total}), flush=True)
 
     try:
-        order = Order(date.fromisoformat(job["as_of"]), job["lang"], job["record"], job["mapping"], job["period"])
+        mapping = from_data(job["mapping"])
+        order = Order(date.fromisoformat(job["as_of"]), job["lang"], job["record"], mapping, job["period"])
         run(load_pack(job["pack"]), Path(source.name), out, order, tell)
     except HeguiError as error:
         problem = error.problems[0]
-        _fail(f"{problem.message('zh')} {problem.help('zh')}", f"{problem.message('en')} {problem.help('en')}")
+        line = problem.location.line
+        zh, en = (f"第 {line} 行：", f"line {line}: ") if line is not None else ("", "")
+        _fail(f"{zh}{problem.message('zh')} {problem.help('zh')}", f"{en}{problem.message('en')} {problem.help('en')}")
     except MemoryError:
         _fail("文件展开后太大，已停止处理", "the file is too large once unpacked; it was not processed")
     return 0
@@ -87,29 +115,58 @@ class Order:
     as_of: date
     lang: Lang = "zh"
     record: str = ""
-    mapping: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mapping: Mapping[str, Mapping[str, Given]] = field(default_factory=dict)
     period: str = ""
 
 
 def run(pack: Pack, source: Path, out: Path, order: Order, tell: Tell) -> None:
     """One batch from the file to its results. Errors: `HeguiError` where nothing of the file can be used."""
     tell("reading", 0, 0)
-    if source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM and not order.mapping:
-        from facts.batch import Options
-        from web.large import run_large
-
-        options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang)
-        summary, problems = run_large(pack, source, out, options, tell)
-        verdicts: Verdicts = {}
-    else:
-        summary, problems, verdicts = run_cases(pack, source, out, order, tell)
+    summary, problems, verdicts = _assessed(pack, source, out, order, tell)
     shown = [problem.to_dict() | _cell(problem) for problem in problems[:MAX_PROBLEMS]]
     (out / "problems.json").write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
-    if source.suffix in (".xlsx", ".xlsm", ".xls", ".ods"):
+    excerpts = None
+    if source.suffix in WORKBOOKS:
         excerpts = write_annotated(out / "annotated.xlsx", source, problems, verdicts, order.lang)
+    elif source.suffix in LARGE_KINDS:
+        headings = [column["heading"] for table in summary["tables"] for column in table["columns"]]
+        excerpts = text_excerpts(source, problems, headings)
+    if excerpts is not None:
         (out / "excerpts.json").write_text(json.dumps(excerpts, ensure_ascii=False), encoding="utf-8")
     (out / "summary.json").write_text(json.dumps(summary, ensure_ascii=False), encoding="utf-8")
     tell("done", 1, 1)
+
+
+def _assessed(
+    pack: Pack, source: Path, out: Path, order: Order, tell: Tell
+) -> tuple[dict[str, Any], list[Problem], Verdicts]:
+    """The file by columns where it is large, else case by case, which also tells what is wrong with a large one."""
+    in_blocks = source.suffix in BLOCK_KINDS
+    large = in_blocks or (source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM)
+    if large and order.record != RECORD:
+        if not in_blocks and source.suffix not in WORKBOOKS:
+            _settle_encoding(source)
+        options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang, given=order.mapping)
+        try:
+            return run_large(pack, source, out, options, tell)
+        except FactError as error:
+            (out / "facts.db").unlink(missing_ok=True)
+            if in_blocks and CURABLE.intersection(problem.code for problem in error.problems):
+                return refused(pack, source, out, options, error)
+            if in_blocks:
+                raise
+    return run_cases(pack, source, out, order, tell)
+
+
+def _settle_encoding(source: Path) -> None:
+    """A large file of lines in UTF-16 is written anew in UTF-8, which is what is read in blocks.
+
+    Errors (`FactError`): those of `decode`, which looks at the whole file.
+    """
+    data = read_bytes(source, source.name)
+    text = decode(data, source.name)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        source.write_text(text, encoding="utf-8", newline="")
 
 
 def run_cases(
@@ -125,9 +182,10 @@ def run_cases(
         if ledger is not None
         else read_facts(
             [source],
-            dossiers=with_mapping(pack.dossiers, order.mapping),
+            dossiers=pack.dossiers,
             provision=pack.find,
             record=None if order.record == RECORD else order.record or None,
+            given=order.mapping,
         )
     )
     if not submission.tables and submission.errors:
@@ -138,15 +196,19 @@ def run_cases(
         targets = read_targets(pack, source, order.period, day)
         ledger = read_duties(pack, source, day) if targets is None else None
         submission = ledger.submission if ledger is not None else submission
+    if ledger is None and targets is None and not any(table.rows_in or table.columns for table in submission.tables):
+        raise FactError(Problem("file-empty", Location(source.name)))
     checked = _assess(pack, submission, day, tell) if ledger is None else Checked({}, (), Text("", ""), ())
     tell("writing", 0, 0)
+    origins: list[list[Origin | None]] = []
     if ledger is not None:
         problems, tables = ledger.problems, ledger.tables(pack, lang)
     elif targets is not None:
         problems, tables = targets.problems, targets.tables(pack, lang)
     else:
-        problems, tables = [*submission.problems, *checked.problems], tables_of(pack, checked, lang)
-    write_rows(out / "rows.db", [rows_of(table) for table in tables])
+        problems, tables = [*submission.problems, *checked.problems], tables_of(pack, submission, checked, lang)
+        origins = _keep(pack, submission, checked, out / "facts.db")
+    write_rows(out / "rows.db", [rows_of(table, of or ()) for table, of in zip_longest(tables, origins)])
     write_xlsx(out / "results.xlsx", tables, _reasons(pack, checked, lang), lang)
     (out / "results.csv").write_text(csv_text(tables), encoding="utf-8-sig")
     (out / "results.json").write_text(json.dumps(_data(checked, day), ensure_ascii=False, indent=1), encoding="utf-8")
@@ -197,13 +259,52 @@ def _portions(submission: Submission) -> Iterator[_Portion]:
         yield _Portion((), submission.flat[start : start + size], submission.tables)
 
 
-def tables_of(pack: Pack, checked: Checked, lang: Lang) -> list[Table]:
-    """The result tables, the same that `hegui check` prints."""
+def _assessed_facts(submission: Submission, checked: Checked) -> list[FlatCase]:
+    """The facts of provisions that came to an outcome; those beyond the calendar are problems at their place."""
+    failed = {problem.location for problem in checked.problems}
+    return [one for one in submission.flat if one.at not in failed]
+
+
+def tables_of(pack: Pack, submission: Submission, checked: Checked, lang: Lang) -> list[Table]:
+    """The result tables, the same that `hegui check` prints; a row without a name goes by its number."""
     tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
     if checked.flat:
-        labels = [label for label, _ in checked.flat]
+        labels = [one.label or _row_name(one.at, lang) for one in _assessed_facts(submission, checked)]
         tables.append(flat_table(pack, [outcome for _, outcome in checked.flat], labels, lang))
     return tables
+
+
+def _keep(pack: Pack, submission: Submission, checked: Checked, path: Path) -> list[list[Origin | None]]:
+    """Keeps the facts of every case; for each result table the origins of its rows."""
+    found: list[list[Origin | None]] = []
+    with closing(FactStore(path)) as store:
+        for name, outcomes in checked.dossiers.items():
+            origins: list[Origin | None] = []
+            one_line = is_one_line(pack.dossiers[name])
+            for outcome in outcomes:
+                assert outcome.case is not None, "an outcome assessed here holds its case"
+                number = store.add_case(outcome.case)
+                places = {id(row): place for place, row in enumerate((outcome.case.subject, *outcome.case.related))}
+                for item in () if one_line else outcome.items:
+                    told = item.outcome
+                    if told.status != "not_applicable":
+                        origins.append(
+                            Origin(number, places[id(item.row)], told.provision, told.status, told.amount or "")
+                        )
+                if one_line or len(outcomes) > 1:
+                    origins.append(Origin(number))
+            found.append(origins)
+        if checked.flat:
+            origins = []
+            for one, (_, told) in zip(_assessed_facts(submission, checked), checked.flat, strict=True):
+                origins.append(Origin(store.add_flat(one), 0, told.provision, told.status, told.amount or ""))
+            found.append(origins)
+    return found
+
+
+def _row_name(at: Location, lang: Lang) -> str:
+    number = at.line if at.cell is None else row_number(at.cell)
+    return f"第{number}行" if lang == "zh" else f"row {number}"
 
 
 def _reasons(pack: Pack, checked: Checked, lang: Lang) -> list[str]:
@@ -267,7 +368,7 @@ def _verdicts(pack: Pack, checked: Checked, lang: Lang) -> dict[tuple[str, int],
         dossier = pack.dossiers[name]
         for outcome in outcomes:
             place = outcome.case.subject.at if outcome.case is not None else None
-            row = _row_number(place.cell) if place is not None and place.cell else None
+            row = row_number(place.cell) if place is not None and place.cell else None
             if place is None or row is None:
                 continue
             if outcome.undetermined:
@@ -283,11 +384,6 @@ def _verdicts(pack: Pack, checked: Checked, lang: Lang) -> dict[tuple[str, int],
             reasons = [str(cells[-2]) for cells in line.rows if isinstance(cells[-2], str) and cells[-2]]
             found[place.sheet or "", row] = (status, amount, "；".join(dict.fromkeys(reasons)))
     return found
-
-
-def _row_number(cell: str) -> int | None:
-    digits = "".join(char for char in cell if char.isdigit())
-    return int(digits) if digits else None
 
 
 def _summary(
@@ -312,29 +408,7 @@ def _summary(
             "rejected_by": dict(counts.rejected_by),
             "skipped_by": dict(counts.skipped_by),
         },
-        "tables": [
-            {
-                "sheet": table.sheet,
-                "record": table.record,
-                "dossier": table.dossier,
-                "provision": table.provision,
-                "rows_in": table.rows_in,
-                "accepted": table.accepted,
-                "rejected": sum(table.rejected.values()),
-                "skipped": sum(table.skipped.values()),
-                "columns": [
-                    {
-                        "letter": column.letter,
-                        "heading": column.heading,
-                        "field": column.field,
-                        "unit": column.unit,
-                        "unit_from": column.unit_from,
-                    }
-                    for column in table.columns
-                ],
-            }
-            for table in submission.tables
-        ],
+        "tables": tables_data(submission.tables),
         "results": [{"title": table.title, "rows": len(table.rows)} for table in tables],
         "dossiers": sorted(checked.dossiers),
         "problems": len(problems),

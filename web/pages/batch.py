@@ -12,15 +12,19 @@ from engine.errors import Lang
 from engine.kinds import LABELS
 from engine.load import Pack
 from engine.model import Field, Text
+from engine.types import Kind
+from facts.columns import Given, units_for
 from web import grid
 from web.api import batch_state
 from web.auth import Visitor
 from web.batches import Batch
 from web.context import language, library_of, needs, pack_of, state_of
 from web.ledger_batch import RECORD
-from web.pages.base import remember_choices, render
+from web.mapping import check_mapping, fields_of, keyed, title_of, unit_label
+from web.pages.base import fragment, remember_choices, render
 from web.pages.calculate import day_of
 from web.problems import ApiProblem
+from web.reasons import reasons_of
 from web.uploads import SUFFIXES
 from web.words import SKIPPED_WORDS, tone
 
@@ -28,6 +32,8 @@ router = APIRouter()
 Officer = Annotated[Visitor, Depends(needs("officer"))]
 PAGE = 100
 MAPPED = "map:"
+OF_HEADINGS = frozenset(("duplicate-column", "unit-does-not-fit", "key-column-missing", "sheet-units-conflict"))
+"""Problems that can be put right where columns are corrected."""
 
 STAGES = {
     "": Text("等待处理", "waiting"),
@@ -148,6 +154,7 @@ def show(
         records=_records(pack, lang),
         files=[name for name in grid.FILES if (batch.results / name).is_file()],
         problems=_problems(batch) if view == "problems" else [],
+        headings=[one for one in _problems(batch) if one["code"] in OF_HEADINGS] if view == "columns" else [],
         excerpts=_excerpts(batch) if view == "problems" else [],
     )
 
@@ -176,37 +183,59 @@ def _excerpts(batch: Batch) -> list[dict[str, Any]]:
 
 
 def _columns(pack: Pack, summary: dict[str, Any], batch: Batch, lang: Lang) -> list[dict[str, Any]]:
-    """Each table's columns with what they were taken for and what else they may be."""
+    """Each table's columns with what they were taken for, in which unit, and what else they may be."""
     found = []
+    refused = bool(summary["counts"]["rejected_by"].get("heading"))  # to leave a column unused is a choice then
     for table in summary["tables"]:
-        fields = _fields(pack, table)
+        title = title_of(table)
+        label = _label(pack, title, lang)
+        wanted = title or batch.record  # a table that is not recognised may become what the person says it is
+        fields = fields_of(pack, wanted) or {}
         taken = {column["field"] for column in table["columns"]}
-        title = f"{table['dossier']}.{table['record']}" if table["dossier"] else table["provision"] or ""
-        label = ""
-        if table["dossier"]:
-            label = pack.dossiers[table["dossier"]].records[table["record"]].label.get(lang)
-        elif table["provision"]:
-            label = pack.provision(table["provision"]).label.get(lang)
+        given = batch.mapping.get(wanted, {})
+        choices = [
+            {"name": name, "label": of.label.get(lang), "units": _units(of, lang)} for name, of in fields.items()
+        ]
+        units = {choice["name"]: choice["units"] for choice in choices}
         found.append(
             {
                 **table,
                 "title": title,
                 "label": label,
-                "may_map": bool(table["dossier"]) and not summary.get("large"),
-                "choices": [(name, field.label.get(lang)) for name, field in fields.items()],
+                "wanted": wanted if fields else "",
+                "wanted_label": _label(pack, wanted, lang),
+                "choices": choices,
                 "missing": [
-                    field.label.get(lang) for name, field in fields.items() if name not in taken and field.required
+                    of.label.get(lang) for name, of in fields.items() if title and name not in taken and of.required
                 ],
-                "by_hand": batch.mapping.get(title, {}),
+                "columns": [
+                    {
+                        **column,
+                        "key": key,
+                        "was": "?" if column["field"] is None and refused and not column["field_by_hand"] else "",
+                        "units": units.get(column["field"] or "", []),
+                        "chosen_unit": (given[key].unit or "") if key in given else "",
+                        "guessed": column["unit_from"] == "field" and fields[column["field"]].type.kind is Kind.MONEY,
+                        "unit_label": unit_label(column["unit"], lang) if column["unit"] else "",
+                    }
+                    for key, column in keyed(table["columns"])
+                ],
             }
         )
     return found
 
 
-def _fields(pack: Pack, table: dict[str, Any]) -> dict[str, Field]:
-    if table["dossier"]:
-        return dict(pack.dossiers[table["dossier"]].records[table["record"]].fields)
-    return dict(pack.provision(table["provision"]).facts) if table["provision"] else {}
+def _units(of: Field, lang: Lang) -> list[tuple[str, str]]:
+    return [(unit, unit_label(unit, lang)) for unit in units_for(of)]
+
+
+def _label(pack: Pack, title: str, lang: Lang) -> str:
+    """What a table with this title holds, in words."""
+    dossier, _, record = title.rpartition(".")
+    if dossier in pack.dossiers and record in pack.dossiers[dossier].records:
+        return pack.dossiers[dossier].records[record].label.get(lang)
+    provision = pack.find(title)
+    return provision.label.get(lang) if provision is not None else ""
 
 
 def _records(pack: Pack, lang: Lang) -> list[tuple[str, str]]:
@@ -218,20 +247,43 @@ def _records(pack: Pack, lang: Lang) -> list[tuple[str, str]]:
     ] + [ledger]
 
 
+@router.get("/batch/{identity}/rows/{table}/{number}", response_class=HTMLResponse)
+def row(request: Request, visitor: Officer, identity: str, table: int, number: int, part: bool = False) -> HTMLResponse:
+    """Why a row came to its result; `part` is for the page's script, which shows it over the grid."""
+    state, lang = state_of(request), language(request)
+    batch = state.batches.finished(visitor.owner, identity)
+    request.state.library = state.libraries.get(batch.policy, state.first)
+    found = reasons_of(pack_of(request), batch.results, batch.summary(), table, number, lang)
+    shown: dict[str, Any] = {"batch": batch, "reasons": found, "as_of": batch.summary()["as_of"], "part": part}
+    if part:
+        return HTMLResponse(fragment(request, "_batch_row.html", visitor, **shown))
+    return render(request, "batch_row.html", visitor, **shown)
+
+
 @router.post("/batch/{identity}/mapping")
 async def remap(request: Request, visitor: Officer, identity: str) -> Response:
-    """The columns as corrected on the page: `map:RECORD:HEADING` is a field, or empty to leave it out."""
-    form = await request.form(max_fields=2_000)
-    batches = state_of(request).batches
-    mapping = {title: dict(pairs) for title, pairs in batches.get(visitor.owner, identity).mapping.items()}
-    for name, value in form.multi_items():
-        if name.startswith(MAPPED) and isinstance(value, str):
-            title, _, heading = name.removeprefix(MAPPED).partition(":")
-            was = form.get(f"was:{title}:{heading}")
-            if heading and value != was:
-                mapping.setdefault(title, {})[heading] = value
+    """The columns as corrected on the page.
+
+    `map:TABLE:HEADING` is a field, or empty to leave the column out; `was:…` what it was taken for, so that
+    only what was changed counts as chosen; `unit:…` is the unit chosen, or empty for what the heading says.
+    """
+    form = await request.form(max_fields=5_000)
+    state = state_of(request)
+    batch = state.batches.get(visitor.owner, identity)
+    mapping = {title: dict(pairs) for title, pairs in batch.mapping.items()} if not form.get("reset") else {}
+    for name, value in form.multi_items() if not form.get("reset") else ():
+        if not name.startswith(MAPPED) or not isinstance(value, str):
+            continue
+        title, _, heading = name.removeprefix(MAPPED).partition(":")
+        unit = form.get(f"unit:{title}:{heading}")
+        before = mapping.get(title, {}).get(heading, Given())
+        field = value if value != form.get(f"was:{title}:{heading}") else before.field
+        said = Given(field, unit if isinstance(unit, str) and unit and value else None)
+        if heading and said != before:
+            mapping.setdefault(title, {})[heading] = said
     record, day = form.get("record"), form.get("day")
-    batches.remap(
+    check_mapping(state.policy(batch.policy).pack, mapping, batch.summary()["tables"] if batch.state == "done" else [])
+    state.batches.remap(
         visitor.owner, identity, mapping, record if isinstance(record, str) else "", day if isinstance(day, str) else ""
     )
     return RedirectResponse(f"/batch/{identity}", 303)

@@ -199,6 +199,45 @@ if (drop) {
   });
 }
 
+// Why a row of a batch came to its result, over the grid
+
+const why = document.getElementById("why");
+if (why) {
+  document.getElementById("results").addEventListener("click", async (event) => {
+    const row = event.target.closest("tr");
+    const link = row && row.querySelector("[data-why]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || String(getSelection())) return;
+    event.preventDefault();
+    const answer = await fetch(link.href + "?part=true").catch(() => null);
+    if (!answer || !answer.ok) return (location.href = link.href);
+    why.querySelector("[data-reasons]").innerHTML = await answer.text();
+    why.showModal();
+    why.scrollTop = 0;
+  });
+  why.addEventListener("click", (event) => event.target === why && why.close());
+}
+
+// Columns corrected: a unit that fits the field, and a field for one column only
+
+for (const table of document.querySelectorAll("[data-mapping]"))
+  table.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-field-of-column]")) return;
+    fitUnits(event.target);
+    for (const other of table.querySelectorAll("[data-field-of-column]"))
+      if (other !== event.target && other.value !== "" && other.value === event.target.value) {
+        other.value = "";
+        fitUnits(other);
+      }
+  });
+
+function fitUnits(field) {
+  const unit = field.closest("tr").querySelector("[data-unit-of-column]");
+  const units = JSON.parse(field.selectedOptions[0].dataset.units);
+  unit.replaceChildren(new Option(unit.dataset.asWritten, ""), ...units.map(([value, label]) => new Option(label, value)));
+  unit.hidden = unit.disabled = units.length < 2;
+  field.closest("tr").querySelectorAll("[data-only-unit], .guess").forEach((note) => note.remove());
+}
+
 // Following a batch
 
 const waiting = document.querySelector("[data-progress]");
