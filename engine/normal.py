@@ -619,9 +619,12 @@ def _scaled(value: Value, scale: int) -> int:
 
 
 def operate(op: str, left: Term, right: Term) -> Term:
-    """`left op right`, folded where both are constants or one changes nothing."""
+    """`left op right`, folded where both are constants or one changes nothing.
+
+    A side that may fail (a day beyond the calendar) stays, though the other is unknown.
+    """
     if isinstance(left, Null) or isinstance(right, Null):
-        return Null()
+        return Operation(op, left, right) if has_call(left) or has_call(right) else Null()
     if isinstance(left, Const) and isinstance(right, Const):
         a, b = left.value, right.value
         results = {"+": a + b, "-": a - b, "*": a * b, "min": min(a, b), "max": max(a, b)}
@@ -650,8 +653,9 @@ _HOLDS = {"<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__, 
 
 
 def compare_terms(op: str, left: Term, right: Term) -> Condition:
+    """`left op right`, folded as `operate` is."""
     if isinstance(left, Null) or isinstance(right, Null):
-        return Truth(None)
+        return Test(op, left, right) if has_call(left) or has_call(right) else Truth(None)
     if isinstance(left, Const) and isinstance(right, Const):
         return Truth(bool(_HOLDS[op](left.value, right.value)))
     if isinstance(left, Word) and isinstance(right, Word):

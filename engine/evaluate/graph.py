@@ -192,8 +192,9 @@ class Graph:
             then, other = self._assuming(condition, True, then), self._assuming(condition, False, other)
         if then == other:
             return then  # where the condition is unknown both sides agree
-        if test.kind == "truth" and self.differ(then, other):
-            return self.vertex("null")
+        if test.kind == "truth":  # unknown in every row: there is a value where both sides agree
+            null = self.vertex("null")
+            return null if self.differ(then, other) else self.choose(self.vertex("test", "==", then, other), then, null)
         if test.kind == "known" and then == test.parts[0] and self[other].kind == "null":
             return then
         if test.kind == "test":

@@ -225,7 +225,7 @@ class _Writer:
             case "min" | "max" as op:
                 if self.graph.never_null(number):
                     return pl.min_horizontal(left, right) if op == "min" else pl.max_horizontal(left, right)
-                first = left <= right if op == "min" else left >= right
+                first = self.compared("<=" if op == "min" else ">=", left, right, vertex.parts[0])
                 return pl.when(first).then(left).when(~first).then(right)
         raise AssertionError(f"no such operation: {vertex.value}")
 
@@ -240,15 +240,23 @@ class _Writer:
                 return pl.when(~test).then(b).otherwise(a)
             case "strict":
                 return pl.when(test).then(a).when(test.is_null()).then(None).otherwise(b)
-        return pl.when(test).then(a).when(~test).then(b).when(a == b).then(a)
+        return pl.when(test).then(a).when(~test).then(b).when(self.compared("==", a, b, then)).then(a)
 
     def test(self, vertex: Vertex) -> pl.Expr:
         first, second = vertex.parts
-        if self.graph.is_text(first) or self.graph.is_text(second):
-            left, right = self.text(first), self.text(second)
-        else:
-            left, right = self.named(first), self.named(second)
-        match vertex.value:
+        as_text = self.graph.is_text(first) or self.graph.is_text(second)
+        left, right = (self.text(part) if as_text else self.named(part) for part in vertex.parts)
+        return self.compared(str(vertex.value), left, right, first)
+
+    def compared(self, operator: str, left: pl.Expr, right: pl.Expr, first: int) -> pl.Expr:
+        """A comparison; `first` is the vertex on the left.
+
+        Polars makes a single row of a literal compared with an expression that is null throughout, so
+        literals stand on the right.
+        """
+        if self.graph[first].kind in ("const", "word"):
+            left, right, operator = right, left, _MIRRORED[operator]
+        match operator:
             case "==":
                 return left == right
             case "!=":
@@ -326,6 +334,9 @@ class _Writer:
         return pl.when(day.is_not_null()).then(
             first.cast(pl.Int32) + pl.min_horizontal(day.cast(pl.Int32), last.dt.day().cast(pl.Int32)) - 1
         ).cast(self.integer)
+
+
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def _date(day: pl.Expr) -> pl.Expr:
