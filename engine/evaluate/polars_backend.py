@@ -126,9 +126,9 @@ class _Written:
 
     def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
         for layer in self.layers:
-            frame = frame.with_columns(layer)
+            frame = frame.with_columns_seq(layer)
         height = frame.height
-        found = frame.select(self.wanted)
+        found = frame.select_seq(self.wanted)
         if found.height == height:
             return found
         # Nothing but constants was selected: one row stands for all.
