@@ -16,7 +16,7 @@ from engine.load import load_pack
 from engine.model import Constant, FromField, Matter
 
 Result = dict[str, pl.Series]
-BLOCK = 131_072
+BLOCK = 262_144
 
 
 def prepare(workload: Workload, frame: pl.DataFrame, engine: str) -> Callable[[], Result]:

@@ -45,7 +45,7 @@ from web.target_batch import read_targets
 
 MAX_PROBLEMS = 2_000
 """Problems listed one by one; the counts cover all."""
-LARGE_FROM = 400_000
+LARGE_FROM = 150_000
 """Bytes from which a table is assessed by columns; a row is explained when somebody asks."""
 LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
 BLOCK_KINDS = (".jsonl", ".ndjson", ".parquet")
