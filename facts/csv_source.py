@@ -17,7 +17,7 @@ from facts.grid import Grid
 from facts.headings import Head, Layout, Target, candidates, lay_out
 from facts.plain_bytes import count_of
 
-BLOCK = 5 << 20
+BLOCK = 4 << 20
 """Bytes read at a time."""
 HEAD = 256 << 10
 
