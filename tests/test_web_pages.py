@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from engine import load_pack
 from engine.explain import explain
+from web.pages.base import linked
 from web_helpers import CUT, EXAMPLES, FACTS, client_of, csrf_of, finished, settings_in
 
 CASE = {"has_task": "true", "task_amount": "1000万元", "raised_amount": "849.999999万元",
@@ -114,6 +115,14 @@ def test_a_dossier_adds_up_its_awards(text_of) -> None:  # type: ignore[no-untyp
     text = text_of("/calculate/construction_firms", **query)
     assert "本方案应奖合计 500,000.00元" in text
     assert "就高不重复，按“优质工程 鲁班奖或国家优质工程奖 大剧院 施工”计" in text
+
+
+def test_a_provision_that_a_text_names_is_a_link_by_its_label(client: TestClient) -> None:
+    other = "fiscal.budget_cut.combination"
+    page = client.get(f"/rules/{CUT}").text
+    assert f'<a href="/rules/{other}">“{load_pack().provision(other).label.zh}”</a>' in page
+    assert linked("<b>见 no.such.rule", load_pack(), "zh") == "&lt;b&gt;见 no.such.rule"
+    assert linked(f"{other}, a.b", load_pack(), "en").endswith("</a>, a.b")
 
 
 def test_a_rule_marks_the_officers_own_case_in_its_plot(client: TestClient) -> None:

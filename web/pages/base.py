@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from urllib.parse import quote, urlencode
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from engine.describe import KINDS
 from engine.errors import Lang
 from engine.kinds import LABELS
+from engine.load import Pack
 from engine.model import Text
 from web.auth import ROLES, Visitor
 from web.context import language, library_of, state_of
@@ -86,8 +88,24 @@ def _text(request: Request, name: str, visitor: Visitor | None, context: dict[st
         with_query=with_query,
         status_label=lambda status: LABELS[status].get(lang),
         day_text=lambda day: day_text(day, lang),
+        linked=lambda text: linked(text, library.pack, lang),
         Markup=Markup,
     )
+
+
+_IDENTITY = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+")
+
+
+def linked(text: str, pack: Pack, lang: Lang) -> Markup:
+    """A text with links, by their labels, where it names provisions."""
+    found, place = Markup(), 0
+    for match in _IDENTITY.finditer(text):
+        if pack.has(match[0]):
+            label = pack.provision(match[0]).label.get(lang)
+            found += escape(text[place : match.start()])
+            found += Markup('<a href="/rules/{}">{}</a>').format(match[0], f"“{label}”" if lang == "zh" else label)
+            place = match.end()
+    return found + escape(text[place:])
 
 
 def _is_here(path: str, href: str) -> bool:
