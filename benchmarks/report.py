@@ -52,7 +52,7 @@ whole process at its peak.
 REMARKS = """Where an aim is missed, why:
 
 - From CSV to CSV, Hegui proves of every cell that it can be read as it stands, lists what it refuses, adds up what it
-  decided, and imports its modules and loads its pack (0.3 s, most of what is left at a million rows); the hand-written
+  decided, and imports its modules and loads its pack, which weighs at a million rows; the hand-written
   query takes every cell to be right. Beside one that checks its cells too the gap narrows.
 - In memory Hegui also works out which rows are undetermined, which facts would decide them, and where the calendar
   ends.

@@ -105,10 +105,6 @@ class Results:
             found[f"{identity}:{MISSING}"] = pl.String()
         return found
 
-    def table(self, frame: pl.DataFrame, done: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """The outcomes of some rows as result rows, in the order of the rows."""
-        return self.spelled(self.coded(frame, done))
-
     @property
     def coded_schema(self) -> dict[str, pl.DataType]:
         """The columns of `coded`: in a long result `provision` and `status` are places, and labels are left out."""
@@ -129,7 +125,7 @@ class Results:
             pl.lit(self.labels).gather(status).alias("status_label")).select(list(self.schema))
 
     def coded(self, frame: pl.DataFrame, done: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        """As `table`, with the columns of `coded_schema`."""
+        """The outcomes of some rows as result rows (`coded_schema`), in the order of the rows."""
         if self.shape == "long":
             return self._long(frame, done)
         parts = [frame.select(pl.col(ROW).alias("row"), pl.col(SUBJECT).alias("subject"))]

@@ -19,12 +19,13 @@ from engine.errors import HeguiError, Problem
 from engine.report import Cell, Money, Percent, Table, cell_text
 from engine.values import decimal_text, yuan_text
 
-_RISKY = ("=", "+", "-", "@", "\t", "\r")
+RISKY = ("=", "+", "-", "@", "\t", "\r")
+"""With one of these a text may begin to be a formula."""
 
 
 def safe_text(text: str) -> str:
     """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(_RISKY) else text
+    return "'" + text if text.startswith(RISKY) else text
 
 
 def terminal_text(table: Table, width: int | None = None, style: str = "simple_outline") -> str:

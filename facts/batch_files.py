@@ -17,7 +17,7 @@ from engine.batch import MISSING
 from engine.batch_table import Results
 from engine.errors import FactError, Lang, Problem
 from engine.load import Pack
-from engine.output import replacing, safe_text
+from engine.output import RISKY, replacing, safe_text
 from engine.source import Location
 from facts.batch_sheets import write_problem_book, xlsx_writer
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm", ".xls", ".ods")
 """What a batch reads."""
 WRITTEN = (".csv", ".jsonl", ".parquet", ".xlsx")
-RISKY = "=+-@\t\r"
-"""With one of these a text may begin to be a formula."""
 
 
 class Writer(Protocol):
@@ -97,7 +95,7 @@ def safe(table: pl.DataFrame) -> pl.DataFrame:
     if table.schema["subject"] != pl.String():
         return table
     subject = pl.col("subject")
-    quoted = pl.when(subject.str.head(1).is_in(list(RISKY))).then("'" + subject).otherwise(subject)
+    quoted = pl.when(subject.str.head(1).is_in(RISKY)).then("'" + subject).otherwise(subject)
     return table.with_columns(quoted.alias("subject"))
 
 

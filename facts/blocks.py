@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
@@ -98,6 +98,16 @@ def _numbers(first: int, count: int) -> pl.Series:
     return pl.int_range(first, first + count, eager=True)
 
 
+def _without_empty(cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells with a null for each empty text."""
+    return cells.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
+
+
+def _lines_at(data: bytes, starts: Sequence[int], places: Iterable[int]) -> bytes:
+    """Some of the lines, told by their places."""
+    return b"".join(data[starts[place] : starts[place + 1]] for place in places)
+
+
 class BlockReader:
     """Blocks of a source → stored columns. Safe to use from several threads."""
 
@@ -147,8 +157,7 @@ class BlockReader:
         first = line == self.source.layout.heading_rows[-1] + 1
         if isinstance(data, pl.DataFrame):
             whole.size = int(data.estimated_size())
-            cells = data.with_columns(pl.when(pl.all() != "").then(pl.all()))
-            pieces: Iterator[_Piece] = iter([(_numbers(line, data.height), b"", cells)])
+            pieces: Iterator[_Piece] = iter([(_numbers(line, data.height), b"", _without_empty(data))])
         else:
             whole.size = len(data)
             pieces = self._split(_numbers(line, count_of(data, b"\n") + (not data.endswith(b"\n"))), data)
@@ -186,9 +195,9 @@ class BlockReader:
         plain = pl.Series([True]).new_from_index(0, whole).scatter(closed, False)
         kept = plain.arg_true()
         if kept.len():
-            yield from self._pieces(lines.gather(kept), b"".join(data[starts[at] : starts[at + 1]] for at in kept))
+            yield from self._pieces(lines.gather(kept), _lines_at(data, starts, kept))
         if closed:
-            yield lines.gather(closed), b"".join(data[starts[at] : starts[at + 1]] for at in closed), None
+            yield lines.gather(closed), _lines_at(data, starts, closed), None
         if whole < lines.len():
             yield lines.slice(whole), data[starts[whole] :], None
 
@@ -224,9 +233,8 @@ class BlockReader:
             columns = zip(*(cells for _, cells in plain), strict=True)
             cells = pl.DataFrame([pl.Series(str(index), column, dtype=pl.String)
                                   for index, column in enumerate(columns)])
-            cells = cells.with_columns(pl.when(pl.all() != "").then(pl.all()))
             numbers = pl.Series([number for number, _ in plain], dtype=pl.Int64)
-            self._columns(cells, numbers, block, frames, first)
+            self._columns(_without_empty(cells), numbers, block, frames, first)
 
     def _cells(self, data: bytes, lines: int) -> pl.DataFrame | None:
         """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
@@ -254,9 +262,7 @@ class BlockReader:
             self.patience[known] -= 1
         else:
             found = self._parse(data, [pl.String()] * self.width)
-        if found is not None and empty:
-            found = found.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
-        return found
+        return _without_empty(found) if found is not None and empty else found
 
     def _native(self, index: int, known: bool) -> pl.DataType:
         """The type as which the parser reads a column; texts by their table only where they are `known`."""
@@ -311,8 +317,7 @@ class BlockReader:
         """The cells of some rows as they are written: in their lines, or in a table of texts."""
         if not data:
             return (list(row) for row in cells[places].fill_null("").iter_rows())
-        starts = line_starts(data)
-        lines = b"".join(data[starts[place] : starts[place + 1]] for place in places)
+        lines = _lines_at(data, line_starts(data), places)
         return (row for _, row in self._rows(_numbers(1, places.len()), lines))
 
     def _rows(self, lines: pl.Series, data: bytes) -> Iterator[GridRow]:

@@ -67,26 +67,18 @@ class Spellings:
         return _Known(pl.Enum(list(texts)), pl.Series([value for value, _ in texts.values()], dtype=self.of),
                       pl.Series(doubtful, dtype=pl.Boolean), any(doubtful))
 
-    def coded(self, cells: pl.Series) -> tuple[_Known, pl.Series] | None:
-        """The cells as places in the table of texts; None where the texts are too many or too long to keep."""
-        known = self.known
-        if cells.dtype != pl.String():  # by the parser, under some earlier table: each only ever grows
-            return known, cells.to_physical()
-        codes = cells.cast(known.texts, strict=False)
-        if codes.null_count() != cells.null_count():
-            if not self._learn(cells.filter(codes.is_null() & cells.is_not_null()).unique().to_list()):
-                return None
-            known = self.known
-            codes = cells.cast(known.texts, strict=False)
-        return known, codes.to_physical()
-
     def cells(self, cells: pl.Series) -> Read | None:
         """The values of a column's cells; None where the texts are too many or too long to keep."""
-        coded = self.coded(cells)
-        if coded is None:
-            return None
-        known, codes = coded
-        return known.values[codes], known.doubtful[codes] if known.any_doubtful else None
+        known, codes = self.known, cells  # known to the parser under some earlier table: each only ever grows
+        if cells.dtype == pl.String():
+            codes = cells.cast(known.texts, strict=False)
+            if codes.null_count() != cells.null_count():
+                if not self._learn(cells.filter(codes.is_null() & cells.is_not_null()).unique().to_list()):
+                    return None
+                known = self.known
+                codes = cells.cast(known.texts, strict=False)
+        places = codes.to_physical()
+        return known.values[places], known.doubtful[places] if known.any_doubtful else None
 
     def _learn(self, fresh: Sequence[str]) -> bool:
         with self.lock:
@@ -117,13 +109,17 @@ class LabelColumn:
         return pl.String() if spellings is None else spellings.known.texts
 
     def read(self, cells: pl.Series, places: int) -> Read:
-        """The names in some cells. `places` as `FactColumn.read`."""
+        """The values of some cells, as the parser read them (decimals of `places`) or as texts."""
         spellings = self.spellings
         if spellings is not None:
             found = spellings.cells(cells)
             if found is not None:
                 return found
             self.spellings = None
+        return self._texts(cells)
+
+    def _texts(self, cells: pl.Series) -> Read:
+        """The values of a column that holds too many texts to remember."""
         return cells.str.strip_chars(), self.marked(cells)
 
     def telling(self, cells: pl.Series) -> set[str]:
@@ -208,17 +204,10 @@ class FactColumn(LabelColumn):
         return super().native(places)
 
     def read(self, cells: pl.Series, places: int) -> Read:
-        """The stored values of some cells: as the parser read them (decimals of `places`), or as texts."""
-        if self.places is not None:
-            values = self._decimals(cells, places) if isinstance(cells.dtype, pl.Decimal) else self._digits(cells)
-            return values, self._outside(values, cells)
-        spellings = self.spellings
-        if spellings is not None:
-            found = spellings.cells(cells)
-            if found is not None:
-                return found
-            self.spellings = None
-        return self._texts(cells)
+        if self.places is None:
+            return super().read(cells, places)
+        values = self._decimals(cells, places) if isinstance(cells.dtype, pl.Decimal) else self._digits(cells)
+        return values, self._outside(values, cells)
 
     def _decimals(self, cells: pl.Series, places: int) -> pl.Series:
         """Numbers that the parser read; null where one is finer than the column, negative or very large."""
@@ -263,7 +252,6 @@ class FactColumn(LabelColumn):
         return either(masks)
 
     def _texts(self, cells: pl.Series) -> Read:
-        """Days and names of a column that holds too many to remember."""
         if self.of.type.kind is Kind.DATE:
             days = _days(cells, slashed=any("/" in cell for cell in self.sample))
             return days, (days.is_null() & cells.is_not_null()) if days.null_count() != cells.null_count() else None
