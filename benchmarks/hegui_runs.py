@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
@@ -11,12 +10,11 @@ from benchmarks.workloads import AS_OF, PROMOTIONS, Workload
 from engine.batch import COUNTED, ROW, SUBJECT, Assessment, Program, Step
 from engine.batch_cases import CASE, highest_only
 from engine.evaluate.naming import STATUS, value_column
-from engine.evaluate.sql_run import PolarsEngine, engine_named
+from engine.evaluate.sql_run import engine_named
 from engine.load import load_pack
 from engine.model import Constant, FromField, Matter
 
 Result = dict[str, pl.Series]
-BLOCK = 262_144
 
 
 def prepare(workload: Workload, frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
@@ -28,31 +26,16 @@ def prepare(workload: Workload, frame: pl.DataFrame, engine: str) -> Callable[[]
         return _rewards(frame, engine)
     present = frozenset(frame.columns)
     steps = [Step(provision, {name: FromField("", name) for name in provision.facts if name in present})]
-    program = Program(steps, provision.facts, present, assessment, engine=engine_named(engine))
+    program = Program(steps, provision.facts, present, assessment, engine=engine_named(engine),
+                      vocabulary=workload.statuses)
     numbered = _numbered(frame)
-    codes = pl.Series(
-        [workload.statuses.index(word) if word in workload.statuses else None for word in program.words.all]
-    )
-
     def run() -> Result:
-        found = _in_blocks(program, numbered)[provision.id]
-        status = found.select(pl.lit(codes).gather(pl.col(STATUS).cast(pl.UInt32))).to_series()
-        return {"status": status} | {
+        found = program.run(numbered)[1][provision.id]
+        return {"status": found.get_column(STATUS)} | {
             name: found.get_column(value_column(name)) for name in workload.outputs if name != "status"
         }
 
     return run
-
-
-def _in_blocks(program: Program, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """The table in blocks on two threads, in order, as a batch goes through it."""
-    blocks = [frame.slice(start, BLOCK) for start in range(0, frame.height, BLOCK)]
-    if isinstance(program.engine, PolarsEngine):
-        with ThreadPoolExecutor(2) as pool:
-            parts = [done for _, done in pool.map(program.run, blocks)]
-    else:
-        parts = [done for _, done in map(program.run, [frame])]
-    return {name: pl.concat([one[name] for one in parts]) for name in parts[0]}
 
 
 def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
@@ -86,7 +69,7 @@ def _rewards(frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
     )
 
     def run() -> Result:
-        done = _in_blocks(program, stored)
+        _, done = program.run(stored)
         found = highest_only(program.steps[0], stored, done[provision.id])
         return {"award": found.get_column(value_column("amount")), "paid": found.get_column(COUNTED)}
 

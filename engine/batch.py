@@ -49,6 +49,8 @@ ROW, SUBJECT = "#row", "#subject"
 ARISES = "arises"
 """Result column of a step: whether the matter arises for the row; null where that is not known."""
 MISSING, COUNTED, YIELDS = "missing", "counted", "yields"
+FEW_TEXTS = 4
+"""Distinct texts up to which a column of them is written by comparison, which is faster than to look them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,16 +344,15 @@ class Program:
         if ERROR in found.columns:
             open_rows &= ~found.get_column(ERROR).fill_null(False)
         places = open_rows.arg_true()
-        none = pl.Series(MISSING, [None], dtype=pl.String).new_from_index(0, found.height)
         if not places.len():
-            return none
+            return pl.Series(MISSING, [None], dtype=pl.String).new_from_index(0, found.height)
         rows = inputs[places]
         if prepared.plan.missing is not None:
             flags = self.ready(prepared.plan).missing(rows)
             texts = self._waited_for(prepared, flags, rows, places, done)
         else:
             texts = self._ask(prepared, rows)
-        return none.scatter(places, texts)
+        return _at(places, texts, found.height)
 
     def _waited_for(self, prepared: Prepared, flags: pl.DataFrame, rows: pl.DataFrame, places: pl.Series,
                     done: Mapping[str, pl.DataFrame]) -> pl.Series:
@@ -445,6 +446,19 @@ def _joined(flags: pl.DataFrame, names: Mapping[str, str]) -> pl.Series:
         return pl.Series([""], dtype=pl.String).new_from_index(0, flags.height)
     parts = [pl.when(pl.col(missing_column(name))).then(pl.lit(names[name])) for name in sorted(names)]
     return flags.select(pl.concat_str(parts, separator=" ", ignore_nulls=True).alias(MISSING)).to_series()
+
+
+def _at(places: pl.Series, texts: pl.Series, height: int) -> pl.Series:
+    """Texts of which few are distinct at some places of a longer column, null in all others."""
+    distinct = texts.unique()
+    codes = pl.Series([None], dtype=pl.UInt32).new_from_index(0, height).scatter(
+        places, texts.cast(pl.Enum(distinct)).to_physical().cast(pl.UInt32))
+    if distinct.len() > FEW_TEXTS:
+        return distinct.gather(codes).alias(MISSING)
+    found = pl.lit(None, dtype=pl.String)
+    for code, text in enumerate(distinct):
+        found = pl.when(pl.col("code") == code).then(pl.lit(text)).otherwise(found)
+    return codes.alias("code").to_frame().select(found.alias(MISSING)).to_series()
 
 
 def _factor(output: OutputColumn, scale: int) -> int:

@@ -648,7 +648,7 @@ def operate(op: str, left: Term, right: Term) -> Term:
     return Operation(op, left, right)
 
 
-_INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
+INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _HOLDS = {"<": int.__lt__, "<=": int.__le__, ">": int.__gt__, ">=": int.__ge__, "==": int.__eq__, "!=": int.__ne__}
 
 
@@ -670,7 +670,7 @@ def negate(part: Condition) -> Condition:
         case Negate(inner):
             return inner
         case Test(op, left, right):
-            return Test(_INVERSE[op], left, right)
+            return Test(INVERSE[op], left, right)
         case All(parts):
             return any_of(tuple(negate(inner) for inner in parts))
         case AnyOf(parts):

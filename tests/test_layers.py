@@ -25,7 +25,8 @@ LAYERS = [
     {"engine.kinds", "engine.normal", "engine.read_fields", "engine.tables"},
     {"engine.evaluate.columnar", "engine.evaluate.integers", "engine.solver", "engine.targets"},
     {"engine.encoding", "engine.evaluate.graph", "engine.read_dossier", "engine.read_provision"},
-    {"engine.evaluate.polars_backend", "engine.evaluate.sql_backend", "engine.load"},
+    {"engine.evaluate.simplify", "engine.load"},
+    {"engine.evaluate.polars_backend", "engine.evaluate.sql_backend"},
     {"engine.declared", "engine.evaluate.pieces", "engine.outcome", "engine.parts"},
     {
         "engine.evaluate.compiled", "engine.evaluate.relations", "engine.evaluate.sql_run", "engine.trace",

@@ -46,6 +46,7 @@ from engine.kinds import STATUSES, UNDETERMINED
 from engine.load import Pack
 from engine.model import Case, Dossier, Matter, Provision, Text
 from engine.normal import (
+    INVERSE,
     All,
     AnyOf,
     Choose,
@@ -130,7 +131,7 @@ class Compiler:
             case Test(op, left, right):
                 if isinstance(left, (Const, Word)):
                     op, left, right = _FLIPPED[op], right, left
-                return EngineTest(op if wanted else _INVERSE[op], self.prop(left), self.operand(right))
+                return EngineTest(op if wanted else INVERSE[op], self.prop(left), self.operand(right))
 
     def status(self, term: Term, status: str) -> Formula:
         """When a status term is a given status: by either branch, or by both where the condition is open."""
@@ -160,7 +161,6 @@ class Compiler:
         return found
 
 
-_INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 

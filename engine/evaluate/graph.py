@@ -8,15 +8,17 @@ of rows, and most of three-valued logic falls away where nothing can be null.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import gcd
 
 from engine.errors import EvaluationError
 from engine.evaluate.columnar import PARTIAL, calendar_tables
 from engine.evaluate.integers import term_value
 from engine.model import Field
 from engine.normal import (
+    INVERSE,
     All,
     AnyOf,
     Choose,
@@ -32,13 +34,13 @@ from engine.normal import (
     Test,
     Truth,
     Word,
-)
+    compare_terms,
+    operate,
+)  # fmt: skip
 from engine.types import Kind
 
 CONDITIONS = frozenset(("truth", "flag", "test", "all", "any", "not", "known"))
 LEAVES = frozenset(("const", "word", "null", "column", "truth", "flag"))
-
-_INVERSE = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,21 @@ SETTLED = 366
 
 
 class Graph:
-    """The distinct nodes of a plan over columns of which some are known to hold no nulls.
+    """The distinct nodes of a plan over columns of which some are known to hold no nulls, or nothing else.
 
     `settled` are columns of days that all lie in the published calendar, `SETTLED` days before its end
-    at the latest (`is_settled`): from there the calendar has an answer.
+    at the latest (`is_settled`): from there the calendar has an answer. `empty` are columns of nulls.
     """
 
     def __init__(self, facts: Mapping[str, Field], without_nulls: frozenset[str],
-                 settled: frozenset[str] = frozenset()) -> None:
-        self.facts, self.without_nulls, self.settled = facts, without_nulls, settled
+                 settled: frozenset[str] = frozenset(), empty: frozenset[str] = frozenset()) -> None:
+        self.facts, self.without_nulls, self.settled, self.empty = facts, without_nulls, settled, empty
         self.vertices: list[Vertex] = []
         self._numbers: dict[Vertex, int] = {}
         self._seen: dict[int, tuple[Node, int]] = {}
         self._never: dict[int, bool] = {}
         self._forces: dict[int, frozenset[int]] = {}
+        self._constants: dict[int, frozenset[int] | None] = {}
 
     def __getitem__(self, number: int) -> Vertex:
         return self.vertices[number]
@@ -91,14 +94,14 @@ class Graph:
             case Null():
                 return self.vertex("null")
             case Column(name):
-                return self.vertex("column", name)
+                return self.vertex("null") if name in self.empty else self.vertex("column", name)
             case Operation(op, left, right):
-                return self.strict("operation", op, self.add(left), self.add(right))
+                return self.operation(op, self.add(left), self.add(right))
             case DateCall(_, arguments) if all(isinstance(part, Const) for part in arguments):
                 return self.constant_day(node)
             case DateCall("workdays_between", (start, end)):
-                passed = self.strict("operation", "-", *(self.until(self.add(day)) for day in (end, start)))
-                return self.strict("operation", "max", passed, self.vertex("const", 0))
+                passed = self.operation("-", *(self.until(self.add(day)) for day in (end, start)))
+                return self.operation("max", passed, self.vertex("const", 0))
             case DateCall(function, arguments):
                 return self.strict("call", function, *(self.add(part) for part in arguments))
             case Choose(condition, then, other):
@@ -106,12 +109,9 @@ class Graph:
             case Truth(truth):
                 return self.truth(truth)
             case Flag(name):
-                return self.vertex("flag", name)
+                return self.truth(None) if name in self.empty else self.vertex("flag", name)
             case Test(op, first, second):
-                sides = self.add(first), self.add(second)
-                if any(self[side].kind == "null" for side in sides):
-                    return self.truth(None)
-                return self.vertex("test", op, *sides)
+                return self.test(op, self.add(first), self.add(second))
             case All(parts):
                 return self.joint("all", [self.add(part) for part in parts])
             case AnyOf(parts):
@@ -153,6 +153,63 @@ class Graph:
             return self.vertex("null")
         return self.vertex(kind, value, *parts)
 
+    def again(self, vertex: Vertex, parts: Sequence[int]) -> int:
+        """A vertex like another with other parts, folded."""
+        match vertex.kind:
+            case "operation":
+                return self.operation(str(vertex.value), *parts)
+            case "call":
+                return self.strict("call", str(vertex.value), *parts)
+            case "choose":
+                return self.choose(*parts)
+            case "test":
+                return self.test(str(vertex.value), *parts)
+            case "all" | "any":
+                return self.joint(vertex.kind, parts)
+            case "not":
+                return self.negate(*parts)
+        assert vertex.kind == "known", f"{vertex.kind} has no parts"
+        return self.known(*parts)
+
+    def operation(self, op: str, left: int, right: int) -> int:
+        a, b = self[left], self[right]
+        if a.kind == b.kind == "const" and (op != "//" or b.value):
+            return self.add(operate(op, Const(int(a.value or 0)), Const(int(b.value or 0))))
+        if a.kind == "const" and b.kind == "choose" and all(self[part].kind == "const" for part in b.parts[1:]):
+            then, other = (self.operation(op, left, part) for part in b.parts[1:])
+            if self.never_null(b.parts[0]) or self.differ(then, other):
+                return self.choose(b.parts[0], then, other)
+        if op == "//" and b.kind == "const":
+            left, right = self._shortened(left, right)
+        return self.strict("operation", op, left, right)
+
+    def _shortened(self, dividend: int, divisor: int) -> tuple[int, int]:
+        """`(4x + 6) // 10` as `(2x + 3) // 5`: rounding half up makes such."""
+        total = self[dividend]
+        if total.kind != "operation" or total.value != "+" or self[total.parts[1]].kind != "const":
+            return dividend, divisor
+        product, more = self[total.parts[0]], int(self[total.parts[1]].value or 0)
+        if product.kind != "operation" or product.value != "*" or self[product.parts[0]].kind != "const":
+            return dividend, divisor
+        factor, whole = int(self[product.parts[0]].value or 0), int(self[divisor].value or 0)
+        common = gcd(factor, more, whole)
+        if common < 2 or whole < 1:
+            return dividend, divisor
+        less = self.vertex("const", factor // common)
+        scaled = product.parts[1] if factor == common else self.operation("*", less, product.parts[1])
+        return (self.operation("+", scaled, self.vertex("const", more // common)),
+                self.vertex("const", whole // common))
+
+    def test(self, op: str, first: int, second: int) -> int:
+        a, b = self[first], self[second]
+        if "null" in (a.kind, b.kind):
+            return self.truth(None)
+        if a.kind == b.kind == "const":
+            return self.add(compare_terms(op, Const(int(a.value or 0)), Const(int(b.value or 0))))
+        if a.kind == b.kind == "word":
+            return self.truth((a.value == b.value) is (op == "=="))
+        return self.vertex("test", op, first, second)
+
     def truth(self, value: bool | None) -> int:
         return self.vertex("truth", value)
 
@@ -171,7 +228,7 @@ class Graph:
             return self.truth(False)
         return self.vertex("known", None, part)
 
-    def joint(self, kind: str, parts: list[int]) -> int:
+    def joint(self, kind: str, parts: Sequence[int]) -> int:
         """`all` or `any` of conditions, folded."""
         neutral, absorbing = self.truth(kind == "all"), self.truth(kind != "all")
         kept: dict[int, None] = {}
@@ -189,6 +246,8 @@ class Graph:
         if test.kind == "truth" and test.value is not None:
             return then if test.value else other
         if self.never_null(condition):
+            if test.kind == "not":
+                return self.choose(test.parts[0], other, then)
             then, other = self._assuming(condition, True, then), self._assuming(condition, False, other)
         if then == other:
             return then  # where the condition is unknown both sides agree
@@ -199,7 +258,7 @@ class Graph:
             return then
         if test.kind == "test":
             shorter = self._given_not(condition, other)
-            if shorter != other and self._silences(condition, other) and self._silences(condition, shorter):
+            if shorter != other and self.silences(condition, other) and self.silences(condition, shorter):
                 other = shorter
         return self.vertex("choose", None, condition, then, other)
 
@@ -219,14 +278,14 @@ class Graph:
         test = self[condition]
         if test.kind != "test":
             return (self.negate(condition),)
-        return self.negate(condition), self.vertex("test", _INVERSE[str(test.value)], *test.parts)
+        return self.negate(condition), self.vertex("test", INVERSE[str(test.value)], *test.parts)
 
     def _given_not(self, condition: int, other: int) -> int:
         """The other branch of a bracket, where the test before it has failed: `[85..90)` needs only `< 90`."""
         branch, test = self[other], self[condition]
         if branch.kind != "choose" or self[branch.parts[0]].kind != "all":
             return other
-        failed = self.vertex("test", _INVERSE[str(test.value)], *test.parts)
+        failed = self.vertex("test", INVERSE[str(test.value)], *test.parts)
         parts = self[branch.parts[0]].parts
         if failed not in parts:
             return other
@@ -257,8 +316,17 @@ class Graph:
             case "all":
                 # Where a part is null because of a vertex that another part says is known, that part is false.
                 known = {self[part].parts[0] for part in vertex.parts if self[part].kind == "known"}
-                return all(self.never_null(part) or self.causes(part) <= known for part in vertex.parts)
+                return all(self.is_known_with(part, known) for part in vertex.parts)
         return all(self.never_null(part) for part in vertex.parts)
+
+    def is_known_with(self, number: int, known: set[int]) -> bool:
+        """Whether a vertex has a value in every row in which some others have."""
+        if number in known or self.never_null(number):
+            return True
+        vertex = self[number]
+        if vertex.kind in LEAVES or (vertex.kind == "call" and self._is_partial(vertex)):
+            return False
+        return all(self.is_known_with(part, known) for part in vertex.parts)
 
     def _is_partial(self, vertex: Vertex) -> bool:
         """Whether a call may have no value for arguments that have one."""
@@ -308,6 +376,8 @@ class Graph:
                 return own | frozenset.intersection(*parts)
             case "choose":
                 condition, then, other = parts
+                if any(self[part].kind == "null" for part in vertex.parts[1:]):
+                    return own | condition | then | other  # null in any case but one
                 by_condition = condition if self.differ(*vertex.parts[1:]) else condition & (then | other)
                 return own | by_condition | (then & other)
         return own
@@ -321,16 +391,31 @@ class Graph:
             return frozenset().union(*(self.causes(part) for part in vertex.parts))
         return frozenset((number,))
 
-    def _silences(self, condition: int, branch: int) -> bool:
+    def silences(self, condition: int, branch: int) -> bool:
         """Whether the branch is null wherever the condition is."""
         return self.causes(condition) <= self.forces(branch)
 
     def differ(self, then: int, other: int) -> bool:
-        """Whether two vertices can never hold the same value: different constants, or a null."""
-        a, b = self[then], self[other]
-        if "null" in (a.kind, b.kind):
+        """Whether two vertices can never hold the same value: different constants, choices of such, or a null."""
+        if "null" in (self[then].kind, self[other].kind):
             return True
-        return a.kind in ("const", "word") and b.kind in ("const", "word") and a != b
+        a, b = self.constants(then), self.constants(other)
+        return a is not None and b is not None and a.isdisjoint(b)
+
+    def constants(self, number: int) -> frozenset[int] | None:
+        """The constants one of which a vertex is where it has a value; None where it may be anything else."""
+        if number not in self._constants:
+            self._constants[number] = self._constants_of(number)
+        return self._constants[number]
+
+    def _constants_of(self, number: int) -> frozenset[int] | None:
+        vertex = self[number]
+        if vertex.kind in ("const", "word"):
+            return frozenset((number,))
+        if vertex.kind != "choose":
+            return frozenset() if vertex.kind == "null" else None
+        then, other = (self.constants(part) for part in vertex.parts[1:])
+        return None if then is None or other is None else then | other
 
     def choose_form(self, vertex: Vertex) -> str:
         """How a choice has to be written.
@@ -340,9 +425,9 @@ class Graph:
         agree. `full`: it gives null unless both branches agree.
         """
         condition, then, other = vertex.parts
-        if self[other].kind == "null" or self.never_null(condition) or self._silences(condition, other):
+        if self[other].kind == "null" or self.never_null(condition) or self.silences(condition, other):
             return "plain"
-        if self[then].kind == "null" or self._silences(condition, then):
+        if self[then].kind == "null" or self.silences(condition, then):
             return "flipped"
         return "strict" if self.differ(then, other) else "full"
 
@@ -378,10 +463,16 @@ class Graph:
             return self.facts[str(vertex.value)].type.kind is Kind.TEXT
         return vertex.kind == "choose" and any(map(self.is_text, vertex.parts[1:]))
 
-    def never_negative(self, number: int) -> bool:
-        """Whether a number is proved not to be below zero: there floor and truncation are the same."""
+    def never_negative(self, number: int, given: Collection[int] = ()) -> bool:
+        """Whether a number is proved not to be below zero, as those `given` are: floor and truncation are the same."""
         vertex = self[number]
+
+        def proved(part: int) -> bool:
+            return self.never_negative(part, given)
+
         match vertex.kind:
+            case _ if number in given:
+                return True
             case "const":
                 return int(vertex.value or 0) >= 0
             case "null":
@@ -390,11 +481,11 @@ class Graph:
                 low = self.facts[str(vertex.value)].minimum
                 return isinstance(low, (int, Fraction)) and low >= 0
             case "operation" if vertex.value in ("+", "*", "//", "min"):
-                return all(map(self.never_negative, vertex.parts))
+                return all(map(proved, vertex.parts))
             case "operation" if vertex.value == "max":
-                return any(map(self.never_negative, vertex.parts))
+                return any(map(proved, vertex.parts))
             case "choose":
-                return all(map(self.never_negative, vertex.parts[1:]))
+                return all(map(proved, vertex.parts[1:]))
             case "call":
                 return vertex.value in ("workdays_until", "year_of", "month_of")
         return False

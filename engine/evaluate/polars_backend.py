@@ -16,10 +16,17 @@ import polars as pl
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
+from engine.evaluate.simplify import simplified
 from engine.model import Field
 from engine.normal import Column, Const, DateCall, nodes
 from engine.types import Kind
 
+LAZY_FROM = 20_000
+"""Rows from which on layers are handed over together, which Polars then goes through in parts that fit its caches."""
+_PLAIN = pl.QueryOptFlags.none()
+MAX_WRITTEN = 64
+"""Kinds of blocks (by their nulls) for which a plan is written; beyond it as for a block of which nothing is known."""
+NARROW_CALLS = frozenset(("workdays_after", "next_workday", "workdays_until"))
 CODE = pl.Int16
 """How the place of a word is held."""
 
@@ -49,8 +56,9 @@ class PolarsPlan:
         self.words = tuple(words) if words is not None else words_of(plan)
         self.days = sorted({part.name for node in nodes(*plan.nodes()) if isinstance(node, DateCall)
                             for part in node.arguments if isinstance(part, Column)})
-        self._outcomes: dict[_Pattern, _Written] = {}
-        self._missing: dict[_Pattern, _Written] = {}
+        self.read = frozenset(plan.facts) & plan.read
+        self._outcomes: _Cache = {}
+        self._missing: _Cache = {}
 
     def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Status and outputs of each row, in order.
@@ -58,27 +66,34 @@ class PolarsPlan:
         Columns: `status` (null: undetermined), a value for each output (and its denominator where
         that varies), and `error` where the plan can meet the calendar's end.
         """
-        return self._written(frame, self._outcomes, self._outcome_nodes).apply(frame)
+        return self._evaluated(frame, self._outcomes, self._outcome_nodes)
 
     def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
         """For undetermined rows: a flag for each fact that would decide them."""
         assert self.plan.missing is not None, "this plan leaves missing facts to the reference"
-        return self._written(frame, self._missing, self._missing_nodes).apply(frame)
+        return self._evaluated(frame, self._missing, self._missing_nodes)
 
     def lazy_outcomes(self, frame: pl.LazyFrame, without_nulls: frozenset[str],
                       keep: Sequence[str] = ()) -> pl.LazyFrame:
         """The same over a lazy frame whose null-free columns are told; `keep` are columns to pass on."""
         graph = Graph(self.plan.facts, without_nulls)
-        return _Written(graph, self._outcome_nodes(graph), self.words, self.plan.bits).lazy(frame, keep)
+        wanted = simplified(graph, self._outcome_nodes(graph))
+        return _Written(graph, wanted, self.words, self.plan.bits).lazy(frame, keep)
 
-    def _written(self, frame: pl.DataFrame, cache: dict[_Pattern, _Written], wanted: _Nodes) -> _Written:
-        full = frozenset(name for name in self.plan.facts if name in frame.columns and frame[name].null_count() == 0)
-        settled = frozenset(name for name in self.days if name in frame.columns and _is_settled(frame[name]))
-        written = cache.get((full, settled))
+    def _evaluated(self, frame: pl.DataFrame, cache: _Cache, wanted: _Nodes) -> pl.DataFrame:
+        """Some vertices over the rows, by what was written for columns like these."""
+        nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
+        full = frozenset(name for name, count in nulls.items() if not count)
+        empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
+        settled = frozenset(name for name in self.days if name in nulls and _is_settled(frame.get_column(name)))
+        pattern = full, empty, settled
+        if pattern not in cache and len(cache) >= MAX_WRITTEN:
+            pattern = frozenset(), frozenset(), frozenset()
+        written = cache.get(pattern)
         if written is None:
-            graph = Graph(self.plan.facts, full, settled)
-            written = cache[full, settled] = _Written(graph, wanted(graph), self.words, self.plan.bits)
-        return written
+            graph = Graph(self.plan.facts, full, settled, empty)
+            written = cache[pattern] = _Written(graph, simplified(graph, wanted(graph)), self.words, self.plan.bits)
+        return written.apply(frame)
 
     def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
         found = {STATUS: graph.add(self.plan.status)}
@@ -95,8 +110,8 @@ class PolarsPlan:
         return {missing_column(name): graph.add(node) for name, node in (self.plan.missing or {}).items()}
 
 
-_Pattern = tuple[frozenset[str], frozenset[str]]
-"""Columns without nulls, and columns of settled days."""
+_Cache = dict[tuple[frozenset[str], frozenset[str], frozenset[str]], "_Written"]
+"""What was written, by the columns without nulls, those of nulls, and those of settled days."""
 
 
 def _is_settled(days: pl.Series) -> bool:
@@ -117,7 +132,8 @@ class _Written:
         staging = stage(graph, wanted.values())
         writer = _Writer(graph, staging, words, bits)
         self.layers = [[writer.write(number).alias(_aside(number)) for number in layer] for layer in staging.layers]
-        self.wanted = [writer.wide(number).alias(name) for name, number in wanted.items()]
+        self.wanted = [(writer.named if writer.is_day(number) else writer.wide)(number).alias(name)
+                       for name, number in wanted.items()]
 
     def lazy(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         for layer in self.layers:
@@ -125,10 +141,13 @@ class _Written:
         return frame.select(*(pl.col(name) for name in keep), *self.wanted)
 
     def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
-        for layer in self.layers:
-            frame = frame.with_columns_seq(layer)
         height = frame.height
-        found = frame.select_seq(self.wanted)
+        if height >= LAZY_FROM:
+            found = self.lazy(frame.lazy()).collect(optimizations=_PLAIN)
+        else:
+            for layer in self.layers:
+                frame = frame.with_columns_seq(layer)
+            found = frame.select_seq(self.wanted)
         if found.height == height:
             return found
         # Nothing but constants was selected: one row stands for all.
@@ -152,8 +171,21 @@ class _Writer:
         return pl.col(_aside(number)) if number in self.aside else self.write(number)
 
     def wide(self, number: int) -> pl.Expr:
-        """A vertex where it is computed with: days, which are held in 32 bits, like all other numbers."""
-        return self.named(number).cast(self.integer) if self.is_day(number) else self.named(number)
+        """A vertex where it is computed with: what is held in 32 bits like all other numbers."""
+        return self.named(number).cast(self.integer) if self.is_narrow(number) else self.named(number)
+
+    def is_narrow(self, number: int) -> bool:
+        """Whether a vertex is written in 32 bits: a day, working days, or what lies between two of them."""
+        vertex = self.graph[number]
+        if vertex.kind == "call":
+            return vertex.value in NARROW_CALLS
+        if vertex.kind != "operation":
+            return self.is_day(number)
+        if vertex.value == "-":
+            return all(self.graph[part].kind != "operation" and self.is_narrow(part) for part in vertex.parts)
+        least = self.graph[vertex.parts[1]]
+        return (vertex.value in ("min", "max") and self.is_narrow(vertex.parts[0])
+                and least.kind == "const" and abs(int(least.value or 0)) < 2**30)
 
     def is_day(self, number: int) -> bool:
         """Whether a vertex is written as a day in 32 bits."""
@@ -213,6 +245,9 @@ class _Writer:
 
     def operation(self, number: int, vertex: Vertex) -> pl.Expr:
         left, right = (self.wide(part) for part in vertex.parts)
+        if self.is_narrow(number):
+            left, right = (pl.lit(self.graph[part].value, dtype=pl.Int32) if self.graph[part].kind == "const"
+                           else self.named(part) for part in vertex.parts)
         match vertex.value:
             case "+":
                 return left + right
@@ -225,6 +260,8 @@ class _Writer:
             case "min" | "max" as op:
                 if self.graph.never_null(number):
                     return pl.min_horizontal(left, right) if op == "min" else pl.max_horizontal(left, right)
+                if self.graph[vertex.parts[1]].kind == "const":  # a null stays one
+                    return left.clip(upper_bound=right) if op == "min" else left.clip(lower_bound=right)
                 first = self.compared("<=" if op == "min" else ">=", left, right, vertex.parts[0])
                 return pl.when(first).then(left).when(~first).then(right)
         raise AssertionError(f"no such operation: {vertex.value}")
@@ -286,7 +323,7 @@ class _Writer:
             case "workdays_after":
                 return self.workdays_after(vertex)
             case "workdays_until":
-                return self.looked_up(_calendar().passed, vertex.parts[0]).cast(self.integer)
+                return self.looked_up(_calendar().passed, vertex.parts[0])
             case "next_workday":
                 return self.looked_up(_calendar().following, vertex.parts[0])
             case "year_of":
@@ -304,7 +341,7 @@ class _Writer:
     def looked_up(self, table: pl.Series, number: int) -> pl.Expr:
         """A table's entry for a day; null before the first and after the last published one."""
         place = self.named(number) - _calendar().first
-        if self.is_day(number):  # 32 bits: a day before the table wraps round to a place far behind it
+        if self.is_narrow(number):  # 32 bits: a day before the table wraps round to a place far behind it
             place = place.cast(pl.UInt32, wrap_numerical=True)
         else:
             place = place.cast(pl.UInt32, strict=False)

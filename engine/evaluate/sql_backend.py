@@ -18,6 +18,7 @@ from engine.errors import PackError, Problem
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
+from engine.evaluate.simplify import simplified
 from engine.normal import Const
 from engine.types import Kind
 
@@ -66,6 +67,7 @@ class SqlPlan:
 
     def select(self, table: str | exp.Expr, wanted: Mapping[str, int], keep: Sequence[str]) -> exp.Select:
         """The SELECT of some vertices, layers as nested subqueries."""
+        wanted = simplified(self.graph, wanted)
         staging = stage(self.graph, wanted.values())
         writer = _Writer(self.graph, staging, self.words, self.plan.bits, self.dialect)
         source: exp.Expr = exp.to_table(table) if isinstance(table, str) else table
