@@ -144,6 +144,7 @@ def integers(provision: Provision, on: date | None) -> Decide:
         given = {name: values.get(name) if name in values else of.default for name, of in provision.facts.items()}
         row = {name: encode(value, provision.facts[name].type) for name, value in given.items()}
         status = term_value(plan.status, row)
+        undetermined = status is None
         found: dict[str, Value] = {}
         always: dict[str, Value] = {}
         for output in plan.outputs:
@@ -151,15 +152,14 @@ def integers(provision: Provision, on: date | None) -> Decide:
                 continue
             value = value_of(output, row)
             if value is None:
-                if output.required and output.statuses is not None:
-                    status = None
+                undetermined |= output.required and output.statuses is not None
                 continue
             if output.hidden:
                 continue
             found[output.name] = value
             if output.statuses is None:
                 always[output.name] = value
-        return Verdict(UNDETERMINED, always) if status is None else Verdict(str(status), found)
+        return Verdict(UNDETERMINED, always) if undetermined else Verdict(str(status), found)
 
     def decide(values: Values) -> Verdict:
         try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from engine.evaluate.columnar import ColumnPlan
+from engine.evaluate.naming import ERROR
 from engine.evaluate.polars_backend import PolarsPlan
 
 if TYPE_CHECKING:
@@ -77,24 +78,14 @@ class SqlEvaluator:
         wide = [pl.col(name).reinterpret(dtype=pl.Decimal(38, 0)) for name, kind in frame.schema.items()
                 if kind == pl.Int128()]
         numbered = frame.with_columns(pl.int_range(frame.height, dtype=pl.Int64).alias(ORDER), *wide)
-        model = other(frame.clear())
         if not required:
-            return self._as(self.run(text, numbered), model)
+            return _in_order([self.run(text, numbered)], other(frame.clear()))
         known = pl.all_horizontal([pl.col(name).is_not_null() for name in sorted(required)])
         rest = numbered.filter(~known)
-        found = self.run(text, numbered.filter(known))
+        parts = [self.run(text, numbered.filter(known))]
         if rest.height:
-            extra = other(frame.filter(~known)).with_columns(rest.get_column(ORDER))
-            found = pl.concat([found.cast(dict(extra.schema)).select(extra.columns), extra])  # type: ignore[arg-type]
-        return self._as(found, model)
-
-    @staticmethod
-    def _as(found: pl.DataFrame, model: pl.DataFrame) -> pl.DataFrame:
-        """The result in the order of the rows, with the types Polars gives."""
-        ordered = found.sort(ORDER)
-        return ordered.select(
-            pl.col(name).cast(kind) if kind != pl.Null() else pl.col(name).cast(pl.Int64)
-            for name, kind in model.schema.items())
+            parts.append(other(frame.filter(~known)).with_columns(rest.get_column(ORDER)))
+        return _in_order(parts, other(frame.clear()))
 
     def _text(self, what: str, frame: pl.DataFrame) -> tuple[str, frozenset[str]]:
         from engine.evaluate.sql_backend import SqlPlan
@@ -107,6 +98,23 @@ class SqlEvaluator:
                 "rows_in", [ORDER])
             self._texts[key] = query.sql(self.dialect), plan.required
         return self._texts[key]
+
+
+def _in_order(parts: Sequence[pl.DataFrame], model: pl.DataFrame) -> pl.DataFrame:
+    """Results as one in the order of the rows, with the types Polars gives; numbers where none can tell.
+
+    A result lacks the error of each row where none can have one.
+    """
+    known: dict[str, pl.DataType] = {}
+    for frame in (model, *reversed(parts)):
+        for name, kind in frame.schema.items():
+            if known.get(name, pl.Null()) == pl.Null():
+                known[name] = kind
+    types = {name: pl.Int64() if kind == pl.Null() else kind for name, kind in known.items()}
+    if ERROR in types:
+        parts = [part if ERROR in part.columns else part.with_columns(pl.lit(False).alias(ERROR)) for part in parts]
+    return pl.concat([part.select(pl.col(name).cast(kind) for name, kind in types.items())
+                      for part in parts]).sort(ORDER).drop(ORDER)
 
 
 class DuckDbEngine:
