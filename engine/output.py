@@ -21,6 +21,8 @@ from engine.values import decimal_text, yuan_text
 
 RISKY = ("=", "+", "-", "@", "\t", "\r")
 """With one of these a text may begin to be a formula."""
+SPECIAL = (",", '"', "\n", *RISKY)
+"""A text that holds none of these is a cell of CSV as it stands."""
 
 
 def safe_text(text: str) -> str:

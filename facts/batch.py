@@ -265,7 +265,7 @@ class Batch:
                 if self.options.keep is not None:
                     self.options.keep.block(chosen.program, block)
                 summary.sums.merge(sums)
-                writer.write(table)
+                writer.write(table, block.plain)
                 if progress is not None:
                     progress(block.rows_in, block.size)
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,

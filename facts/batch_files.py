@@ -20,6 +20,7 @@ from engine.load import Pack
 from engine.output import RISKY, replacing, safe_text
 from engine.source import Location
 from facts.batch_sheets import write_problem_book, xlsx_writer
+from facts.column_reader import is_special
 
 if TYPE_CHECKING:
     from facts.batch import Summary
@@ -30,9 +31,12 @@ WRITTEN = (".csv", ".jsonl", ".parquet", ".xlsx")
 
 
 class Writer(Protocol):
-    """Takes result rows in order, as `Results.coded` has them."""
+    """Takes result rows in order, as `Results.coded` has them.
 
-    def write(self, table: pl.DataFrame) -> None: ...
+    `plain`: every subject is known to be a cell of CSV as it stands.
+    """
+
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None: ...
 
 
 @contextlib.contextmanager
@@ -65,15 +69,15 @@ class _CsvWriter:
         pl.DataFrame(schema=results.schema).write_csv(file)
         self.words = _words(results) if results.shape == "long" else None
 
-    def write(self, table: pl.DataFrame) -> None:
-        texts = [one for one in table if one.dtype == pl.String() and one.name != MISSING]
-        if any(map(_is_special, texts)):
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None:
+        sure = {MISSING, "subject"} if plain else {MISSING}
+        if any(is_special(one) for one in table if one.dtype == pl.String() and one.name not in sure):
             safe(self.results.spelled(table)).write_csv(self.file, include_header=False)
             return
         if self.words is not None:  # the words of a row as one text: a third less to write
             place = pl.col("provision") * self.results.statuses.len() + pl.col("status")
             table = table.with_columns(pl.lit(self.words).gather(place).alias("provision")).drop("status")
-        table.write_csv(self.file, include_header=False, quote_style="never")
+        _with_dates_as_text(table).write_csv(self.file, include_header=False, quote_style="never")
 
 
 def _words(results: Results) -> pl.Series:
@@ -85,9 +89,23 @@ def _words(results: Results) -> pl.Series:
     return pl.Series(out.getvalue().splitlines(), dtype=pl.String)
 
 
-def _is_special(texts: pl.Series) -> bool:
-    """Whether any text may have to be quoted or kept from being a formula."""
-    return bool((texts.str.contains_any([*',"\n\r', *RISKY]) | (texts == "")).any())
+def _with_dates_as_text(table: pl.DataFrame) -> pl.DataFrame:
+    """The table with each date that occurs written once, where there are few: most of the time would go into that."""
+    texts = []
+    for column in table:
+        if column.dtype != pl.Date() or column.null_count() == column.len():
+            continue
+        days = column.cast(pl.Int32)
+        first, last = _whole(days.min()), _whole(days.max())
+        if last - first < days.len() // 4:
+            known = pl.int_range(first, last + 1, dtype=pl.Int32, eager=True).cast(pl.Date).cast(pl.String)
+            texts.append(known.gather((days - first).cast(pl.UInt32)).alias(column.name))
+    return table.with_columns(texts) if texts else table
+
+
+def _whole(number: object) -> int:
+    assert isinstance(number, int), "columns hold whole numbers"
+    return number
 
 
 def safe(table: pl.DataFrame) -> pl.DataFrame:
@@ -105,7 +123,7 @@ class _JsonLinesWriter:
     def __init__(self, file: Any, results: Results) -> None:
         self.file, self.results = file, results
 
-    def write(self, table: pl.DataFrame) -> None:
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None:
         table = self.results.spelled(table)
         table.with_columns(pl.col(name).cast(pl.String) for name, kind in table.schema.items()
                            if isinstance(kind, pl.Decimal)).write_ndjson(self.file)
@@ -117,7 +135,7 @@ class _ParquetWriter:
     def __init__(self, folder: Path, results: Results) -> None:
         self.folder, self.results, self.count = folder, results, 0
 
-    def write(self, table: pl.DataFrame) -> None:
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None:
         self.results.spelled(table).write_parquet(self.folder / f"{self.count:06d}.parquet")
         self.count += 1
 

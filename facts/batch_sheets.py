@@ -92,7 +92,7 @@ class XlsxWriter:
     def _close_sheet(self) -> None:
         self.sheet.autofilter(0, 0, max(1, self.row), len(self.schema) - 1)
 
-    def write(self, table: pl.DataFrame) -> None:
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None:
         table = self.results.spelled(table)
         writers = [(place, self.formats[name], table.schema[name]) for place, name in enumerate(table.columns)]
         for row in table.iter_rows():

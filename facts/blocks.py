@@ -45,11 +45,13 @@ class Block:
     """Some rows of a table: stored columns, rows whose values no column holds, and what was refused.
 
     `frame` has the columns of the program's schema. `loose` are rows with a number finer than its
-    column, by line, for the reference; `faulty` are rejected rows, as far as they could be read. Counts
-    are of rows: read = in frame or loose + rejected + skipped.
+    column, by line, for the reference; `faulty` are rejected rows, as far as they could be read. `plain`:
+    every subject is known to be a cell of CSV as it stands. Counts are of rows: read = in frame or loose
+    + rejected + skipped.
     """
 
     frame: pl.DataFrame
+    plain: bool = False
     loose: list[tuple[int, str | None, dict[str, Value | None]]] = field(default_factory=list)
     faulty: list[Draft] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -132,8 +134,7 @@ class BlockReader:
                  if index not in self.facts or self.facts[index].of.type.kind is Kind.TEXT)
         self.subject = self.key_index if self.key_index is not None else next(names, None)
         self.places = max((column.places or 0 for column in self.facts.values()), default=0)
-        self.patience = {True: PATIENCE, False: PATIENCE}
-        """By whether texts are to be known to the parser, besides numbers."""
+        self.patience = PATIENCE
 
     def _sample(self) -> list[list[str]]:
         last = self.source.layout.heading_rows[-1]
@@ -152,7 +153,7 @@ class BlockReader:
 
     def read(self, line: int, data: bytes | pl.DataFrame) -> Block:
         """One block: lines of a CSV, or rows of text cells. Its first row is the table's first after the heading."""
-        whole = Block(pl.DataFrame(schema=self.program.schema))
+        whole = Block(pl.DataFrame(schema=self.program.schema), plain=True)
         frames: list[pl.DataFrame] = []
         first = line == self.source.layout.heading_rows[-1] + 1
         if isinstance(data, pl.DataFrame):
@@ -251,25 +252,20 @@ class BlockReader:
 
     def _parsed(self, data: bytes) -> pl.DataFrame | None:
         """The cells by types as far as the parser can read them so, else as texts; None where lines are too long."""
-        exact, empty = not has_finer_number(data, self.places), b'""' in data
-        for known in (True, False):
-            if not exact or self.patience[known] <= 0 or (known and empty):
-                continue
-            found = self._parse(data, [self._native(index, known) for index in range(self.width)])
-            if found is not None:
-                self.patience[known] = min(PATIENCE, self.patience[known] + 1)
-                break
-            self.patience[known] -= 1
-        else:
+        types = [self._native(index) for index in range(self.width)]
+        numbers = any(isinstance(kind, pl.Decimal) for kind in types)
+        found = None
+        if numbers and self.patience > 0 and not has_finer_number(data, self.places):
+            found = self._parse(data, types)
+            self.patience = self.patience - 1 if found is None else min(PATIENCE, self.patience + 1)
+        if found is None:
             found = self._parse(data, [pl.String()] * self.width)
-        return _without_empty(found) if found is not None and empty else found
+        quoted = b'"' in data  # a single byte is found far faster than two
+        return _without_empty(found) if found is not None and quoted and b'""' in data else found
 
-    def _native(self, index: int, known: bool) -> pl.DataType:
-        """The type as which the parser reads a column; texts by their table only where they are `known`."""
-        column = self.columns[index]
-        if column.places is None:
-            return column.native(self.places) if known else pl.String()
-        return pl.String() if index == self.subject else column.native(self.places)
+    def _native(self, index: int) -> pl.DataType:
+        """The type as which the parser reads a column."""
+        return pl.String() if index == self.subject else self.columns[index].native(self.places)
 
     def _parse(self, data: bytes, types: Sequence[pl.DataType]) -> pl.DataFrame | None:
         schema = {str(index): kind for index, kind in enumerate(types)}
@@ -287,7 +283,11 @@ class BlockReader:
         found: dict[str, pl.Series] = {}
         for index, column in enumerate(self.columns):
             own = cells.to_series(index)
-            values, odd = column.read(own, self.places)
+            if index == self.subject and column is not self.facts.get(index):
+                values, odd, plain = column.names(own)
+                block.plain &= plain
+            else:
+                values, odd = column.read(own, self.places)
             if odd is not None:
                 doubtful.append(odd)
             if index in self.unheaded and own.null_count() < height:
@@ -296,6 +296,7 @@ class BlockReader:
                 doubtful.append(own.is_null())
             if index == self.subject:
                 found[SUBJECT] = values if values.dtype == pl.String() else own.cast(pl.String).str.strip_chars()
+                block.plain &= column is not self.facts.get(index)
             if isinstance(column, FactColumn):
                 found[column.name] = values
         empty = [cells.to_series(index) for index in self.facts]
@@ -339,6 +340,7 @@ class BlockReader:
         reader.width, reader.unheaded = self.width, self.unheaded
         stored: dict[str, list[object]] = {name: [] for name in self.program.schema}
         by_line = dict(rows)
+        block.plain = False
         for number, draft in reader.rows(rows, first):
             if draft.fault is not None:
                 reader.tally.reject(draft.fault)

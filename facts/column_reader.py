@@ -1,8 +1,8 @@
 """One column of a large table: its cells to stored values at column speed, exactly as cell by cell.
 
 Numbers are read by the CSV parser itself as decimals of fixed scale, where the bytes of the block
-prove that none is finer; days, choices and names through the distinct texts of the column, each of
-which the cell's own reader reads once. What neither of the two can tell is doubtful, and its row
+prove that none is finer; days and choices through the distinct texts of the column, each of which the
+cell's own reader reads once; names as they stand. What none of these can tell is doubtful, and its row
 goes to the row reader. There is never a float.
 """
 
@@ -17,6 +17,7 @@ import polars as pl
 from engine.evaluate.polars_backend import column_type
 from engine.model import Field
 from engine.normal import encode, stored_scale
+from engine.output import SPECIAL
 from engine.types import Kind
 from engine.values import Unreadable, Value, scale_of_unit
 from facts.cells import Context, reader_for, unit_scale
@@ -29,12 +30,17 @@ LIMIT = 10**18
 """Stored values from here on are left to the row reader, which tells what fits 64 bits."""
 MAX_TEXT_BYTES = 30_000
 MAX_SPELLINGS = 20_000
-MAX_SPELLING = 100
-"""Distinct texts of a column that are remembered, and their characters; beyond it patterns read the column."""
+MAX_SPELLING, FEW = 100, 4
+"""Distinct texts of a column that are remembered, and their characters; beyond it patterns read the column.
+
+Up to a few are faster compared than looked up.
+"""
 _UNKNOWN = ["n/a", "na", "null", "none", "unknown", "未知", "不详", "未填", "空", "待定", "-", "—", "–", "/", "\\"]
 """A text that holds none of these cannot say that it is not known."""
 _HINTS = [*"计注明人核章额数责", "电话", "填报", "total", "note", "sum", "remark"]
 """A text that holds none of these cannot lead a total or a note."""
+_NOTABLE = [*_HINTS, *(chr(code) for code in range(0x3001) if chr(code).isspace()), *SPECIAL]
+"""A text that holds none of these, and is no heading, is a name as it stands, and a cell of CSV as well."""
 
 Read = tuple[pl.Series, pl.Series | None]
 """Stored values of some cells, and which of the cells are doubtful; None where none is."""
@@ -69,14 +75,18 @@ class Spellings:
 
     def cells(self, cells: pl.Series) -> Read | None:
         """The values of a column's cells; None where the texts are too many or too long to keep."""
-        known, codes = self.known, cells  # known to the parser under some earlier table: each only ever grows
-        if cells.dtype == pl.String():
+        known = self.known
+        if self.of == pl.Boolean() and len(self.found) <= FEW and not known.any_doubtful:
+            yes, no = (_any_of(cells, [text for text, (value, _) in self.found.items() if value is wanted])
+                       for wanted in (True, False))
+            if (yes | no).all():
+                return yes, None
+        codes = cells.cast(known.texts, strict=False)
+        if codes.null_count() != cells.null_count():
+            if not self._learn(cells.filter(codes.is_null() & cells.is_not_null()).unique().to_list()):
+                return None
+            known = self.known
             codes = cells.cast(known.texts, strict=False)
-            if codes.null_count() != cells.null_count():
-                if not self._learn(cells.filter(codes.is_null() & cells.is_not_null()).unique().to_list()):
-                    return None
-                known = self.known
-                codes = cells.cast(known.texts, strict=False)
         places = codes.to_physical()
         return known.values[places], known.doubtful[places] if known.any_doubtful else None
 
@@ -89,6 +99,14 @@ class Spellings:
             return True
 
 
+def _any_of(cells: pl.Series, texts: Sequence[str]) -> pl.Series:
+    """Which cells are one of a few texts; null where there is no cell."""
+    found = pl.Series([False]).new_from_index(0, cells.len())
+    for text in texts:
+        found |= cells == text
+    return found
+
+
 class LabelColumn:
     """A column that is no fact: its texts name the row, or mark a total, a note or a repeated heading."""
 
@@ -96,31 +114,30 @@ class LabelColumn:
 
     def __init__(self, heading: str) -> None:
         self.heading = heading
-        self.spellings: Spellings | None = Spellings(self._spelled, pl.String())
-
-    def _spelled(self, texts: list[str]) -> list[tuple[object, bool]]:
-        """What each text is stored as, and whether it is doubtful."""
-        told = self.telling(pl.Series(texts, dtype=pl.String))
-        return [(text.strip() or None, text in told) for text in texts]
 
     def native(self, places: int) -> pl.DataType:
         """The type as which the parser may read the column."""
-        spellings = self.spellings
-        return pl.String() if spellings is None else spellings.known.texts
+        return pl.String()
 
     def read(self, cells: pl.Series, places: int) -> Read:
         """The values of some cells, as the parser read them (decimals of `places`) or as texts."""
-        spellings = self.spellings
-        if spellings is not None:
-            found = spellings.cells(cells)
-            if found is not None:
-                return found
-            self.spellings = None
-        return self._texts(cells)
+        values, doubtful, _ = self.names(cells)
+        return values, doubtful
 
-    def _texts(self, cells: pl.Series) -> Read:
-        """The values of a column that holds too many texts to remember."""
-        return cells.str.strip_chars(), self.marked(cells)
+    def names(self, cells: pl.Series) -> tuple[pl.Series, pl.Series | None, bool]:
+        """The names in some cells, which of them are doubtful, and whether all can be written to a CSV as they are."""
+        notable = cells.str.contains_any(_NOTABLE, ascii_case_insensitive=True) | (cells == self.heading)
+        if not notable.any():
+            return cells, None, True
+        places = notable.arg_true()
+        some = cells.gather(places)
+        named = some.str.strip_chars()
+        values = cells.clone().scatter(places, pl.select(pl.when(named != "").then(named)).to_series())
+        told = self.telling(some)
+        if not told:
+            return values, None, not is_special(some)
+        no = pl.Series([False]).new_from_index(0, cells.len())
+        return values, no.scatter(places, some.is_in(list(told))), not is_special(some)
 
     def telling(self, cells: pl.Series) -> set[str]:
         """The texts that may mark a row that is none of the table's."""
@@ -199,13 +216,15 @@ class FactColumn(LabelColumn):
         return value if value is None else encode(value, self.of.type)
 
     def native(self, places: int) -> pl.DataType:
-        if self.places is not None and not self.signed:
-            return pl.Decimal(DIGITS, places)
-        return super().native(places)
+        return pl.Decimal(DIGITS, places) if self.places is not None and not self.signed else pl.String()
 
     def read(self, cells: pl.Series, places: int) -> Read:
         if self.places is None:
-            return super().read(cells, places)
+            found = self.spellings.cells(cells) if self.spellings is not None else None
+            if found is None:  # too many texts to remember
+                self.spellings = None
+                found = self._texts(cells)
+            return found
         values = self._decimals(cells, places) if isinstance(cells.dtype, pl.Decimal) else self._digits(cells)
         return values, self._outside(values, cells)
 
@@ -274,6 +293,11 @@ FRACTION = 2 * 10**4
 """Two percent as stored: a bare number below it may be meant as a fraction."""
 
 
+def is_special(texts: pl.Series) -> bool:
+    """Whether any text may have to be quoted in a CSV, or kept from being a formula."""
+    return bool((texts.str.contains_any(list(SPECIAL)) | (texts == "")).any())
+
+
 def either(masks: Sequence[pl.Series]) -> pl.Series | None:
     """Where any of some masks holds, null being no; None where there are none."""
     found = None
@@ -291,4 +315,4 @@ def _days(cells: pl.Series, slashed: bool) -> pl.Series:
     return cells.alias("cell").to_frame().select(pl.when(cell.str.contains(pattern)).then(day)).to_series()
 
 
-__all__ = ["FactColumn", "LabelColumn", "Read", "either"]
+__all__ = ["FactColumn", "LabelColumn", "Read", "either", "is_special"]

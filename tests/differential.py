@@ -148,9 +148,11 @@ def integers(provision: Provision, on: date | None) -> Decide:
         found: dict[str, Value] = {}
         always: dict[str, Value] = {}
         for output in plan.outputs:
-            if output.statuses is not None and (status is None or status not in output.statuses):
+            if output.statuses is not None and status is not None and status not in output.statuses:
                 continue
-            value = value_of(output, row)
+            value = value_of(output, row)  # of an open status too: the calendar may end there
+            if output.statuses is not None and status is None:
+                continue
             if value is None:
                 undetermined |= output.required and output.statuses is not None
                 continue

@@ -97,13 +97,13 @@ class Graph:
                 return self.vertex("null") if name in self.empty else self.vertex("column", name)
             case Operation(op, left, right):
                 return self.operation(op, self.add(left), self.add(right))
-            case DateCall(_, arguments) if all(isinstance(part, Const) for part in arguments):
+            case DateCall("workdays_between", arguments) if all(isinstance(part, Const) for part in arguments):
                 return self.constant_day(node)
             case DateCall("workdays_between", (start, end)):
                 passed = self.operation("-", *(self.until(self.add(day)) for day in (end, start)))
                 return self.operation("max", passed, self.vertex("const", 0))
             case DateCall(function, arguments):
-                return self.strict("call", function, *(self.add(part) for part in arguments))
+                return self.call(function, *(self.add(part) for part in arguments))
             case Choose(condition, then, other):
                 return self.choose(self.add(condition), self.add(then), self.add(other))
             case Truth(truth):
@@ -128,6 +128,14 @@ class Graph:
         except (EvaluationError, ValueError, OverflowError):
             return self.vertex("null")
         return self.vertex("const", value)
+
+    def call(self, function: str, *parts: int) -> int:
+        """A calendar function, worked out where its arguments are constants."""
+        if function == "workdays_until":
+            return self.until(*parts)
+        if all(self[part].kind == "const" for part in parts):
+            return self.constant_day(DateCall(function, tuple(Const(int(self[part].value or 0)) for part in parts)))
+        return self.strict("call", function, *parts)
 
     def until(self, day: int) -> int:
         """The vertex for the working days up to a day."""
@@ -159,7 +167,7 @@ class Graph:
             case "operation":
                 return self.operation(str(vertex.value), *parts)
             case "call":
-                return self.strict("call", str(vertex.value), *parts)
+                return self.call(str(vertex.value), *parts)
             case "choose":
                 return self.choose(*parts)
             case "test":
