@@ -258,16 +258,22 @@ class Batch:
         reader = BlockReader(source, chosen.program)
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
         workers = self.options.workers if isinstance(self.engine, PolarsEngine) else 1
-        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
+        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer, \
+                ThreadPoolExecutor(1) as pen:
+            written = None
             for block, table, sums in _in_order(
                     source.blocks(), lambda line, data: self._block(reader, chosen, path, line, data), workers):
                 self._account(block, summary)
                 if self.options.keep is not None:
                     self.options.keep.block(chosen.program, block)
                 summary.sums.merge(sums)
-                writer.write(table, block.plain)
+                if written is not None:
+                    written.result()
+                written = pen.submit(writer.write, table, block.plain)
                 if progress is not None:
                     progress(block.rows_in, block.size)
+            if written is not None:
+                written.result()
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
                       summary.rejected, summary.skipped)
         summary.tables.append(tally.info())
