@@ -145,7 +145,7 @@ class Results:
         parts = []
         for place, prepared in enumerate(self.program.steps):
             found = done[prepared.provision.id]
-            table = found.select(
+            table = found.select_seq(
                 frame.get_column(ROW).alias("row"), frame.get_column(SUBJECT).alias("subject"),
                 pl.lit(self.places[prepared.provision.id], dtype=pl.UInt32).alias("provision"),
                 pl.lit(self.status_of).gather(self._status(found).cast(pl.UInt32)).alias("status"),
@@ -259,7 +259,10 @@ def _listed(names: pl.Series) -> pl.Series:
     places = names.is_not_null().arg_true()
     if not places.len():
         return names
-    return names.scatter(places, names.gather(places).str.replace_all(" ", "、", literal=True))
+    listed = names.gather(places)
+    if not listed.str.contains(" ", literal=True).any():
+        return names
+    return names.scatter(places, listed.str.replace_all(" ", "、", literal=True))
 
 
 def _decimal(value: pl.Expr, divisor: int | pl.Expr, column: ResultColumn) -> pl.Expr:

@@ -580,7 +580,7 @@ def _in_order(blocks: Iterator[tuple[int, bytes | pl.DataFrame]], work: Callable
         waiting: deque[Future[_Done]] = deque()
         for line, data in blocks:
             waiting.append(pool.submit(work, line, data))
-            if len(waiting) > workers:
+            if len(waiting) >= workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

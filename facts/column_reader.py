@@ -229,18 +229,13 @@ class FactColumn(LabelColumn):
         return values, self._outside(values, cells)
 
     def _decimals(self, cells: pl.Series, places: int) -> pl.Series:
-        """Numbers that the parser read; null where one is finer than the column, negative or very large."""
+        """Numbers that the parser read; null where one is finer than the column or has more than 64 bits."""
         assert self.places is not None
         numbers = cells.reinterpret(dtype=pl.Int128)
         if places > self.places:
             finer, number = 10 ** (places - self.places), pl.lit(numbers)
             numbers = pl.select(pl.when(number % finer == 0).then(number // finer)).to_series()
-        found = numbers.cast(pl.Int64, strict=False)
-        least, most = found.min(), found.max()
-        if least is not None and (least < 0 or most >= LIMIT):  # type: ignore[operator]  # whole numbers
-            fits = found.is_between(0, LIMIT, closed="left")
-            found = pl.select(pl.when(fits).then(found)).to_series()
-        return found
+        return numbers.cast(pl.Int64, strict=False)
 
     def _digits(self, cells: pl.Series) -> pl.Series:
         """Numbers in texts; null where one is not plainly written."""
@@ -254,7 +249,7 @@ class FactColumn(LabelColumn):
         return texts.select(pl.when(plain).then(number.cast(pl.Int64, strict=False))).to_series()
 
     def _outside(self, values: pl.Series, cells: pl.Series) -> pl.Series | None:
-        """Which cells have no value, one beyond the field's bounds, or, without a sign, one that may be a fraction."""
+        """Which cells have no value, a negative or very large one, one out of bounds, or what may be a fraction."""
         least, most = values.min(), values.max()
         doubtful = None
         if values.null_count() != cells.null_count():
@@ -262,6 +257,8 @@ class FactColumn(LabelColumn):
         if least is None or most is None:
             return doubtful
         masks = [doubtful] if doubtful is not None else []
+        if least < 0 or most >= LIMIT:  # type: ignore[operator]  # whole numbers
+            masks.append(~values.is_between(0, LIMIT, closed="left"))
         if self.low is not None and least < self.low:  # type: ignore[operator]  # whole numbers
             masks.append(values < self.low)
         if self.high is not None and most > self.high:  # type: ignore[operator]

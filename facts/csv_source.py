@@ -7,6 +7,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import polars as pl
 
@@ -17,9 +18,11 @@ from facts.grid import Grid
 from facts.headings import Head, Layout, Target, candidates, lay_out
 from facts.plain_bytes import count_of
 
-BLOCK = 4 << 20
+BLOCK = 6 << 20
 """Bytes read at a time."""
 HEAD = 256 << 10
+TAIL = 4 << 10
+"""Bytes in which the end of a line is looked for at a time."""
 
 
 class Source:
@@ -55,23 +58,23 @@ class Source:
         line, ascii_only = 1, True
         decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None
         with self.path.open("rb") as file:
-            rest = b""
-            if self.encoding == "utf-8-sig":
-                file.read(3)
+            file.seek(3 if self.encoding == "utf-8-sig" else 0)
+            wanted = size
             while True:
-                piece = file.read(size)
-                if not piece and not rest:
+                here = file.tell()
+                data = _whole_lines(file, wanted, self.size)
+                if not data:
                     return
-                cut = piece.rfind(b"\n") + 1
-                if piece and not cut:
-                    rest += piece
-                    continue
-                data, rest = b"".join((rest, memoryview(piece)[:cut])), piece[cut:]
-                if piece and b'"' in data:
+                wanted = size
+                if b'"' in data:
                     whole = self._row_end(data, line)
-                    data, rest = data[:whole], data[whole:] + rest
-                    if not data:
+                    if not whole and file.tell() < self.size:
+                        wanted += len(data)
+                        file.seek(here)
                         continue
+                    if 0 < whole < len(data):
+                        data = data[:whole]
+                        file.seek(here + whole)
                 if b"\x00" in data:
                     raise FactError(Problem("nul-bytes", Location(self.name, line=line), {
                         "count": data.count(b"\x00")}))
@@ -125,6 +128,27 @@ class Source:
         except UnicodeDecodeError as error:
             raise FactError(Problem("unknown-encoding", Location(
                 self.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
+
+
+def _whole_lines(file: BinaryIO, size: int, end: int) -> bytes:
+    """The lines that come next, about so many bytes of them; all the rest where no line ends before that.
+
+    The end of the last line is looked for first, so that nothing has to be copied once it is read.
+    """
+    here = file.tell()
+    stop = here + size
+    while stop < end:
+        low = stop
+        while low > here:
+            low, high = max(here, low - TAIL), low
+            file.seek(low)
+            found = file.read(high - low).rfind(b"\n")
+            if found >= 0:
+                file.seek(here)
+                return file.read(low + found + 1 - here)
+        stop += size
+    file.seek(here)
+    return file.read()
 
 
 def _encoding(head: bytes, whole: bool, name: str) -> str:

@@ -64,21 +64,27 @@ def has_finer_number(data: bytes, places: int) -> bool:
     True also where a text only looks like that; false is a proof that no number does.
     """
     whole = np.frombuffer(data, np.uint8)
+    exponents = b"e" in data or b"E" in data
     for start in range(0, len(whole), _PART):
         part = whole[start : start + _PART + places + 1]
-        digit = (part - np.uint8(_ZERO)) < 10
         dot = part == _DOT
         count = len(part) - places - 1
-        if count > 0:
+        if count > 0 and (dot[:count] & _is_digit(part[places + 1 :])).any():  # perhaps of the number behind
+            digit = _is_digit(part)
             finer = dot[:count] & digit[1 : count + 1]
             for place in range(2, places + 2):
                 finer &= digit[place : count + place]
             if finer.any():
                 return True
-        exponent = (part | np.uint8(_LOWER)) == _E
-        if exponent.any() and (exponent[1:] & (digit | dot)[:-1]).any():
-            return True
+        if exponents:
+            exponent = (part | np.uint8(_LOWER)) == _E
+            if (exponent[1:] & (_is_digit(part) | dot)[:-1]).any():
+                return True
     return False
+
+
+def _is_digit(part: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    return (part - np.uint8(_ZERO)) < 10
 
 
 __all__ = ["count_of", "delimiters_of", "has_finer_number", "line_starts", "oddly_quoted"]
