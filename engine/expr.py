@@ -7,9 +7,9 @@ them with names resolved and types set; only checked trees are evaluated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from engine.source import NOWHERE, Location
 from engine.types import BOOLEAN, NUMBER, Kind, Type
@@ -210,3 +210,18 @@ def literal_text(literal: Literal) -> str:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return decimal_text(value)
+
+
+T = TypeVar("T")
+
+
+def distinct(parts: Iterable[T]) -> list[T]:
+    """The parts without repetitions, in order. Few are compared one by one: to hash deep trees takes far longer."""
+    found = list(parts)
+    if len(found) > 16:
+        return list(dict.fromkeys(found))
+    kept: list[T] = []
+    for part in found:
+        if not any(part is other or part == other for other in kept):
+            kept.append(part)
+    return kept

@@ -22,7 +22,7 @@ from typing import TypeAlias
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
 from engine.errors import EvaluationError, PackError, Problem
-from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
+from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, distinct, show
 from engine.intervals import Interval, interval_of_call, product, quotient_floor
 from engine.kinds import WITH_MEASURES
 from engine.model import Field, Let, Provision
@@ -680,7 +680,7 @@ def negate(part: Condition) -> Condition:
 
 def all_of(parts: tuple[Condition, ...]) -> Condition:
     flat = tuple(
-        dict.fromkeys(
+        distinct(
             inner
             for part in parts
             for inner in (part.parts if isinstance(part, All) else (part,))
@@ -696,7 +696,7 @@ def all_of(parts: tuple[Condition, ...]) -> Condition:
 
 def any_of(parts: tuple[Condition, ...]) -> Condition:
     flat = tuple(
-        dict.fromkeys(
+        distinct(
             inner
             for part in parts
             for inner in (part.parts if isinstance(part, AnyOf) else (part,))

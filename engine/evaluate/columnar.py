@@ -21,7 +21,7 @@ from math import lcm
 
 from engine.calendar import day_number, published_years, working_days
 from engine.errors import PackError
-from engine.expr import Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, always, children, walk
+from engine.expr import Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, always, children, distinct, walk
 from engine.kinds import WITH_MEASURES
 from engine.model import Field, Output, Provision
 from engine.normal import (
@@ -299,7 +299,7 @@ def _as_term(output: PlanOutput) -> Term:
 
 
 def _any(parts: Sequence[Expr]) -> Expr:
-    kept = [part for part in dict.fromkeys(parts) if part != always(False)]
+    kept = [part for part in distinct(parts) if part != always(False)]
     if any(part == always(True) for part in kept):
         return always(True)
     if not kept:
@@ -308,7 +308,7 @@ def _any(parts: Sequence[Expr]) -> Expr:
 
 
 def _both(*parts: Expr) -> Expr:
-    kept = [part for part in dict.fromkeys(parts) if part != always(True)]
+    kept = [part for part in distinct(parts) if part != always(True)]
     if any(part == always(False) for part in kept):
         return always(False)
     if not kept:
