@@ -17,13 +17,16 @@ from engine.model import Constant, FromField, Matter
 Result = dict[str, pl.Series]
 
 
-def prepare(workload: Workload, frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
-    """A function that evaluates the whole table; plans are made once, as a batch makes them."""
+def prepare(workload: Workload, frame: pl.DataFrame, engine: str, grouped: bool = True) -> Callable[[], Result]:
+    """A function that evaluates the whole table; plans are made once, as a batch makes them.
+
+    `grouped` false: each row's own outcome only, as peers are asked for that cannot compare rows.
+    """
     pack = load_pack("chuxiong_2019")
     provision = pack.provision(workload.provision)
     assessment = Assessment(AS_OF, None)
     if workload.name == "rewards":
-        return _rewards(frame, engine)
+        return _rewards(frame, engine, grouped)
     present = frozenset(frame.columns)
     steps = [Step(provision, {name: FromField("", name) for name in provision.facts if name in present})]
     program = Program(steps, provision.facts, present, assessment, engine=engine_named(engine),
@@ -42,7 +45,7 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(frame.height).alias(ROW), pl.lit(None, dtype=pl.String).alias(SUBJECT))
 
 
-def _rewards(frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
+def _rewards(frame: pl.DataFrame, engine: str, grouped: bool) -> Callable[[], Result]:
     pack = load_pack("chuxiong_2019")
     provision = pack.provision("construction.grade.promotion_reward")
     record = pack.dossiers["construction_firms"].records["promotion"]
@@ -60,7 +63,8 @@ def _rewards(frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
     )
     step = Step(provision, matter.inputs, None, matter)
     present = frozenset(("promotion", "year", "first_promotion", "registered"))
-    program = Program([step], fields, present, Assessment(AS_OF, None), engine=engine_named(engine), counts=True)
+    program = Program([step], fields, present, Assessment(AS_OF, None), engine=engine_named(engine),
+                      counts=grouped)
     places = [program.words.places[word] for word in PROMOTIONS]
     stored = _numbered(frame).with_columns(
         pl.col("promotion").replace_strict(list(range(len(places))), places, return_dtype=pl.Int16),
@@ -70,6 +74,8 @@ def _rewards(frame: pl.DataFrame, engine: str) -> Callable[[], Result]:
 
     def run() -> Result:
         _, done = program.run(stored)
+        if not grouped:
+            return {"award": done[provision.id].get_column(value_column("amount"))}
         found = highest_only(program.steps[0], stored, done[provision.id])
         return {"award": found.get_column(value_column("amount")), "paid": found.get_column(COUNTED)}
 

@@ -26,10 +26,11 @@ def prepare(peer: str, workload: Workload, frame: pl.DataFrame) -> Callable[[], 
     from benchmarks import column_peers, other_peers
 
     match peer:
-        case "hegui-polars" | "hegui-duckdb":
+        case "hegui-polars" | "hegui-duckdb" | "hegui-rows":
             from benchmarks import hegui_runs
 
-            return hegui_runs.prepare(workload, frame, peer.removeprefix("hegui-"))
+            engine = "duckdb" if peer == "hegui-duckdb" else "polars"
+            return hegui_runs.prepare(workload, frame, engine, grouped=peer != "hegui-rows")
         case "polars":
             return column_peers.prepare_polars(workload, frame)
         case "polars-stream":

@@ -31,6 +31,8 @@ TIMEOUT = 600
 def measure(module: str, arguments: Sequence[str], python: str = sys.executable) -> dict[str, Any]:
     """One measurement, or why there is none."""
     root = Path(__file__).resolve().parent.parent
+    # Modules are compiled once, as those of installed peers are.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
         done = subprocess.run(
             [python, "-m", module, *arguments],
@@ -38,7 +40,7 @@ def measure(module: str, arguments: Sequence[str], python: str = sys.executable)
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
-            env=os.environ | {"PYTHONPATH": str(root)},
+            env=environment | {"PYTHONPATH": str(root)},
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -60,7 +62,7 @@ def plans(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[str], b
 
     for rows in sizes:
         for name, workload in WORKLOADS.items():
-            for peer in COLUMNS:
+            for peer in (*COLUMNS, *(("hegui-rows",) if asked_of("hegui-rows", workload) else ())):
                 yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], False
             for peer in FRAMEWORKS:
                 if asked_of(peer, workload):
