@@ -7,10 +7,10 @@ from collections.abc import Callable
 import polars as pl
 
 from benchmarks.workloads import AS_OF, PROMOTIONS, Workload
-from engine.batch import COUNTED, ROW, SUBJECT, Assessment, Program, Step
-from engine.batch_cases import CASE, highest_only
+from engine.batch import CASE, COUNTED, ROW, SUBJECT, Assessment, Program, Step
 from engine.evaluate.naming import STATUS, value_column
 from engine.evaluate.sql_run import engine_named
+from engine.exclusivity import highest_only
 from engine.load import load_pack
 from engine.model import Constant, FromField, Matter
 

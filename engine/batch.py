@@ -44,7 +44,8 @@ from engine.outcome import Outcome, assess
 from engine.types import Kind, Type
 from engine.values import Value, shrink
 
-ROW, SUBJECT = "#row", "#subject"
+ROW, SUBJECT, CASE = "#row", "#subject", "#case"
+"""Columns beside a row's facts: where it was read, whose it is, and the number all rows of one subject share."""
 
 ARISES = "arises"
 """Result column of a step: whether the matter arises for the row; null where that is not known."""

@@ -16,18 +16,18 @@ import polars as pl
 
 from engine.batch import (
     ARISES,
+    CASE,
     COUNTED,
     ROW,
     SUBJECT,
-    YIELDS,
     Assessment,
-    Prepared,
     Program,
     Step,
 )  # fmt: skip
 from engine.evaluate.naming import STATUS, value_column
 from engine.evaluate.polars_backend import column_type
 from engine.evaluate.sql_run import Engine
+from engine.exclusivity import highest_only
 from engine.model import (
     Brought,
     Dossier,
@@ -43,8 +43,6 @@ from engine.model import (
 )  # fmt: skip
 from engine.values import Value
 
-CASE = "#case"
-"""The number of a row's case: all rows of one subject have the same."""
 _PLACE = "#place"
 
 
@@ -283,55 +281,6 @@ def _brought(matter: Matter, fact: str) -> str:
 # Exclusivity
 
 
-def highest_only(prepared: Prepared, frame: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """Of each exclusivity group only the highest amount counts, the first of equals; the others yield to it.
-
-    `YIELDS` holds the row that is paid instead. Where one amount of a group is unknown, so is what
-    counts of all of them.
-    """
-    matter = prepared.step.matter
-    if matter is None or matter.highest_of is None:
-        return found
-    height = found.height
-    here = pl.col(ARISES).fill_null(True) if ARISES in found.columns else pl.lit(True)
-    rows = found.select(pl.col(COUNTED).alias("#own"), here.alias("#here"), pl.int_range(height).alias(_PLACE))
-    keys = [CASE, *(f"#k{place}" for place, _ in enumerate(matter.highest_of))]
-    rows = rows.with_columns(
-        frame.get_column(CASE),
-        *(
-            (frame.get_column(source.field) if source.field in frame.columns else pl.lit(None)).alias(key)
-            for key, source in zip(keys[1:], matter.highest_of, strict=True)
-        ),
-    )
-    # The amount, and among equals the earlier row, in one number.
-    size, own = 2 ** height.bit_length(), rows.get_column("#own")
-    largest = max(abs(int(own.min() or 0)), abs(int(own.max() or 0)))  # type: ignore[arg-type]  # whole numbers
-    wide = pl.Int64 if (largest + 1) * size < 2**63 else pl.Int128
-    score = pl.col("#own").cast(wide) * size + (size - 1 - pl.col(_PLACE))
-    grouped = rows.filter(pl.all_horizontal("#here", *(pl.col(key).is_not_null() for key in keys[1:])))
-    best = grouped.group_by(keys).agg(score.max().alias("#score"), pl.col("#own").is_null().any().alias("#open"))
-    first = (size - 1 - (pl.col("#score") - pl.col("#score") // size * size)).cast(pl.Int64).alias("#first")
-    is_first, is_settled = pl.col("#first") == pl.col(_PLACE), ~pl.col("#open")
-    settled = (
-        grouped.join(best, on=keys, how="left", maintain_order="left")
-        .with_columns(first)
-        .select(
-            pl.col(_PLACE),
-            pl.when(is_settled).then(pl.when(is_first).then("#own").otherwise(0)).alias(COUNTED),
-            pl.when(is_settled & ~is_first & (pl.col("#own") > 0))
-            .then(pl.lit(frame.get_column(ROW)).gather("#first"))
-            .cast(pl.Int64)
-            .alias(YIELDS),
-        )
-    )
-    if settled.height < height:  # a row outside every group is a group of its own
-        alone = rows.select(
-            pl.col(_PLACE), pl.when("#here").then("#own").alias(COUNTED), pl.lit(None, dtype=pl.Int64).alias(YIELDS)
-        )
-        settled = alone.update(settled, on=_PLACE, how="left", include_nulls=True)
-    return found.with_columns(settled.get_column(COUNTED), settled.get_column(YIELDS))
-
-
 def totals(outcomes: Sequence[RecordOutcomes], cases: int) -> pl.DataFrame:
     """The total of each case: its number, what is determined, and whether something is still open."""
     parts = [
@@ -384,7 +333,6 @@ __all__ = [
     "CaseProgram",
     "CasesRefused",
     "RecordOutcomes",
-    "highest_only",
     "related_frames",
     "totals",
     "value_column",
