@@ -384,8 +384,10 @@ class Graph:
                 return own | frozenset.intersection(*parts)
             case "choose":
                 condition, then, other = parts
-                if any(self[part].kind == "null" for part in vertex.parts[1:]):
-                    return own | condition | then | other  # null in any case but one
+                if self[vertex.parts[1]].kind == "null":
+                    return own | condition | other  # null in any case but one
+                if self[vertex.parts[2]].kind == "null":
+                    return own | condition | then
                 by_condition = condition if self.differ(*vertex.parts[1:]) else condition & (then | other)
                 return own | by_condition | (then & other)
         return own

@@ -1,0 +1,156 @@
+"""Plans simplified: the same value in every row, and nothing asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.evaluate.columnar import column_plan
+from engine.evaluate.graph import Graph
+from engine.evaluate.naming import STATUS, value_column
+from engine.evaluate.simplify import cost, simplified
+from engine.load import Pack, load_pack
+from engine.model import Field, Text
+from engine.normal import (
+    All,
+    AnyOf,
+    Choose,
+    Column,
+    Condition,
+    Const,
+    Flag,
+    Known,
+    Negate,
+    Null,
+    Operation,
+    Term,
+    Truth,
+    Word,
+)
+from engine.normal import (
+    Test as Comparison,
+)
+from engine.types import BOOLEAN, NUMBER
+
+NUMBERS, FLAGS = ("a", "b"), ("f", "g")
+VALUES: Mapping[str, tuple[Any, ...]] = {"a": (None, 0, 1, 2), "b": (None, 0, 1, 2),
+                                         "f": (None, False, True), "g": (None, False, True)}
+ROWS = [dict(zip(VALUES, row, strict=True)) for row in product(*VALUES.values())]
+FACTS = {name: Field(name, NUMBER, Text(name), minimum=0) for name in NUMBERS} | {
+    name: Field(name, BOOLEAN, Text(name)) for name in FLAGS}  # fmt: skip
+
+
+def value_of(graph: Graph, number: int, row: Mapping[str, Any]) -> Any:
+    """A vertex in one row, by the three-valued logic of the normal form; None is unknown."""
+    vertex = graph[number]
+    kind, value = vertex.kind, vertex.value
+    if kind in ("const", "word", "truth"):
+        return value
+    if kind == "null":
+        return None
+    if kind in ("column", "flag"):
+        return row[str(value)]
+    parts = [value_of(graph, part, row) for part in vertex.parts]
+    if kind in ("all", "any"):
+        absorbing = kind == "any"
+        return absorbing if absorbing in parts else None if None in parts else not absorbing
+    if kind == "known":
+        return parts[0] is not None
+    if kind == "choose":
+        condition, then, other = parts
+        return then if condition or (condition is None and then == other) else None if condition is None else other
+    if None in parts:
+        return None
+    if kind == "not":
+        return not parts[0]
+    return OPERATIONS[str(value)](*parts)
+
+
+OPERATIONS = {
+    "+": lambda x, y: x + y, "-": lambda x, y: x - y, "*": lambda x, y: x * y, "min": min, "max": max,
+    "//": lambda x, y: x // y if y else None, "==": lambda x, y: x == y, "!=": lambda x, y: x != y,
+    "<": lambda x, y: x < y, "<=": lambda x, y: x <= y, ">": lambda x, y: x > y, ">=": lambda x, y: x >= y,
+}  # fmt: skip
+
+
+def conditions(terms: st.SearchStrategy[Term], inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
+    several = st.lists(inner, min_size=2, max_size=3).map(tuple)
+    return st.one_of(
+        st.sampled_from([Flag("f"), Flag("g"), Truth(True), Truth(None)]),
+        st.builds(Comparison, st.sampled_from(["==", "!=", "<", "<=", ">", ">="]), terms, terms),
+        st.builds(All, several), st.builds(AnyOf, several), st.builds(Negate, inner),
+        st.builds(Known, st.one_of(terms, inner)))  # fmt: skip
+
+
+LEAF: st.SearchStrategy[Term] = st.sampled_from([Column("a"), Column("b"), Const(0), Const(1), Const(2), Null()])
+FIRST: st.SearchStrategy[Condition] = st.one_of(
+    st.sampled_from([Flag("f"), Flag("g")]), st.builds(Comparison, st.sampled_from(["<", ">=", "=="]), LEAF, LEAF))
+TERM: st.SearchStrategy[Term] = st.recursive(LEAF, lambda inner: st.one_of(
+    st.builds(Operation, st.sampled_from(["+", "-", "*", "min", "max"]), inner, inner),
+    st.builds(lambda part: Operation("//", Operation("+", Operation("*", Const(2), part), Const(4)), Const(6)), inner),
+    st.builds(Choose, conditions(inner, FIRST), inner, inner)), max_leaves=8)  # fmt: skip
+CONDITION = conditions(TERM, conditions(TERM, FIRST))
+
+
+@st.composite
+def outcomes(draw: st.DrawFn) -> tuple[Term, Term]:
+    """A status as a chain of choices, and an output that goes with one of its words."""
+    status: Term = draw(st.sampled_from([Word("x"), Word("y"), Null()]))
+    for word in draw(st.lists(st.sampled_from(["x", "y", "z"]), min_size=1, max_size=3)):
+        status = Choose(draw(CONDITION), Word(word), status)
+    value = draw(TERM)
+    with_it: Condition = All((Known(status), Comparison("==", status, Word("x")), Known(value)))
+    return Choose(Known(value), status, Null()), Choose(with_it, value, draw(TERM))
+
+
+@settings(max_examples=400, deadline=None)
+@given(outcomes(), st.sets(st.sampled_from(sorted(VALUES))), st.sets(st.sampled_from(sorted(VALUES)), max_size=1))
+def test_the_same_value_in_every_row(outcome: tuple[Term, Term], full: set[str], empty: set[str]) -> None:
+    graph = Graph(FACTS, frozenset(full - empty), frozenset(), frozenset(empty))
+    plain = {STATUS: graph.add(outcome[0]), value_column("v"): graph.add(outcome[1])}
+    short = simplified(graph, plain)
+    for row in ROWS:
+        if any(row[name] is None for name in full - empty) or any(row[name] is not None for name in empty):
+            continue
+        for name, number in plain.items():
+            wanted, found = value_of(graph, number, row), value_of(graph, short[name], row)
+            assert (type(found), found) == (type(wanted), wanted), (name, row)
+
+
+def test_a_condition_may_be_unknown_where_both_branches_agree() -> None:
+    """Nothing follows in a branch from a condition that need not hold there."""
+    graph = Graph(FACTS, frozenset())
+    flag = graph.add(Flag("f"))
+    agree = graph.choose(flag, graph.add(Column("a")), graph.add(Column("b")))
+    found = simplified(graph, {value_column("v"): agree})[value_column("v")]
+    assert value_of(graph, found, {"f": None, "a": 1, "b": 1}) == 1
+    assert value_of(graph, found, {"f": None, "a": 1, "b": 2}) is None
+
+
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    return load_pack("chuxiong_2019")
+
+
+@pytest.mark.parametrize(("identity", "nullable", "most"), [
+    ("fiscal.budget_cut.fundraising_shortfall", {"raised_amount"}, 30),
+    ("enterprise.sales_promotion.subsidy", set(), 20),
+    ("fiscal.special_fund.specified_5wd", {"submitted_on"}, 30),
+])  # fmt: skip
+def test_a_plan_is_as_short_as_one_written_by_hand(
+        pack: Pack, identity: str, nullable: set[str], most: int) -> None:
+    """Rate and amount follow the way to the status; both ends of a duty are one day, chosen first."""
+    plan = column_plan(pack.provision(identity), date(2019, 12, 31))
+    full = frozenset(plan.facts) - nullable
+    days = frozenset(name for name in plan.facts if name.endswith("_on") or name == "as_of")
+    graph = Graph(plan.facts, full, days)
+    wanted = {STATUS: graph.add(plan.status)}
+    wanted |= {value_column(output.name): graph.add(output.value) for output in plan.outputs}
+    short = simplified(graph, wanted)
+    assert cost(graph, short.values()) <= most < cost(graph, wanted.values())
