@@ -17,6 +17,7 @@ from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
 from facts.grid import Grid
 from facts.headings import Head, Layout, Target, candidates, lay_out
 from facts.plain_bytes import count_of
+from facts.text import is_damaged_utf8, undecodable
 
 BLOCK = 6 << 20
 """Bytes read at a time."""
@@ -44,6 +45,8 @@ class Source:
         if not head.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
             raise FactError(Problem("file-empty", Location(self.name), {}))
         self.encoding = _encoding(head, whole=len(head) == self.size, name=self.name)
+        self.certain = not head.isascii()
+        """Whether the beginning of the file tells its encoding."""
         text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
         if len(head) < self.size:
             text = text[: text.rfind("\n") + 1]
@@ -80,8 +83,12 @@ class Source:
                         "count": data.count(b"\x00")}))
                 if decoder is None and ascii_only and not data.isascii():
                     ascii_only = False
-                    if self.encoding == "utf-8" and not _is_utf8(data):
-                        decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
+                    if self.encoding == "utf-8" and not self.certain:
+                        error = _utf8_error(data)
+                        if error is not None and is_damaged_utf8(data):
+                            raise undecodable("broken-utf8", data, error, self.name, line)
+                        if error is not None:
+                            decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
                 if decoder is not None:
                     data = self._recode(decoder, data, line)
                 lines = count_of(data, b"\n") + (not data.endswith(b"\n"))
@@ -157,15 +164,18 @@ def _encoding(head: bytes, whole: bool, name: str) -> str:
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise FactError(Problem("unknown-encoding", Location(name, line=1), {"offset": 1}))
-    return "utf-8" if _is_utf8(head, whole) else "gb18030"
+    error = _utf8_error(head, whole)
+    if error is not None and is_damaged_utf8(head):
+        raise undecodable("broken-utf8", head, error, name)
+    return "utf-8" if error is None else "gb18030"
 
 
-def _is_utf8(data: bytes, whole: bool = True) -> bool:
+def _utf8_error(data: bytes, whole: bool = True) -> UnicodeDecodeError | None:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(data, whole)
-    except UnicodeDecodeError:
-        return False
-    return True
+    except UnicodeDecodeError as error:
+        return error
+    return None
 
 
 def recognise(text: str, name: str, title: str, targets: Callable[[Grid, str], list[Target]],

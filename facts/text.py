@@ -113,23 +113,31 @@ def _decode(data: bytes, name: str) -> str:
             try:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
-                raise _undecodable("broken-utf8" if mark == codecs.BOM_UTF8 else "unknown-encoding",
+                raise undecodable("broken-utf8" if mark == codecs.BOM_UTF8 else "unknown-encoding",
                                    data, error, name) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        # One bad byte must not turn a file in UTF-8 into readable nonsense: text in GB18030 hardly
-        # ever holds well-formed three-byte sequences, a damaged UTF-8 file holds many.
-        tolerant = data.decode("utf-8", "replace")
-        good = sum(len(run) for run in re.findall("[\u0800-\ufffc]+", tolerant))
-        if good > tolerant.count("\ufffd"):
-            raise _undecodable("broken-utf8", data, error, name) from None
+        if is_damaged_utf8(data):
+            raise undecodable("broken-utf8", data, error, name) from None
     try:
         return data.decode("gb18030")
     except UnicodeDecodeError as error:
-        raise _undecodable("unknown-encoding", data, error, name) from None
+        raise undecodable("unknown-encoding", data, error, name) from None
 
 
-def _undecodable(code: str, data: bytes, error: UnicodeDecodeError, name: str) -> FactError:
-    line = data[: error.start].count(b"\n") + 1
+def is_damaged_utf8(data: bytes) -> bool:
+    """Whether bytes that are no UTF-8 were meant to be.
+
+    One bad byte must not turn a file in UTF-8 into readable nonsense: text in GB18030 hardly ever
+    holds well-formed three-byte sequences, a damaged UTF-8 file holds many.
+    """
+    tolerant = data.decode("utf-8", "replace")
+    good = sum(len(run) for run in re.findall("[\u0800-\ufffc]+", tolerant))
+    return good > tolerant.count("\ufffd")
+
+
+def undecodable(code: str, data: bytes, error: UnicodeDecodeError, name: str, first: int = 1) -> FactError:
+    """What to say of bytes that could not be decoded; `first` is the number of their first line."""
+    line = data[: error.start].count(b"\n") + first
     return FactError(Problem(code, Location(name, line=line), {"offset": error.start + 1}))

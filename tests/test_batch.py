@@ -229,6 +229,49 @@ def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatc
     assert (summary.evaluated, rows_of(tmp_path / "out.csv")[-1]["subject"]) == (51, "教育局")
 
 
+@pytest.mark.parametrize("heading", [HEADING, "name,has_task,task_amount,raised_amount,next_year_public_funds"])
+@pytest.mark.parametrize("place", [2, 40])
+def test_a_damaged_byte_is_said_with_its_line(
+        pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: str, place: int) -> None:
+    """Neither at the beginning of a file nor behind it is a damaged UTF-8 file read as GB18030."""
+    monkeypatch.setattr(facts.csv_source, "HEAD", 200)
+    lines = [line.encode() for line in [heading, *["x,1,1000,900,200"] * 30, *["财政局,是,1000,900,200"] * 30]]
+    lines[place] = "财政".encode() + b"\xe5\xb1" + b",1,1000,849,200"
+    source = tmp_path / "in.csv"
+    source.write_bytes(b"\n".join(lines))
+    with pytest.raises(FactError) as caught:
+        run(pack, source, tmp_path / "out.csv")
+    assert [(one.code, one.location.line) for one in caught.value.problems] == [("broken-utf8", place + 1)]
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_names_are_written_as_they_are_or_with_care(pack: Pack, tmp_path: Path) -> None:
+    """Blanks around a name are cut off, quotes and formulas are written safely, beside names that need none of it."""
+    names = ["财政局", " 教育局 ", '"a,b"', "+1", "审计局", "x局"]
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join([HEADING, *(f"{name},是,1000,900,5" for name in names), "合计,,,,", HEADING]) + "\n",
+                      encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert [row["subject"] for row in rows_of(tmp_path / "out.csv")] == ["财政局", "教育局", "a,b", "'+1", "审计局", "x局"]
+    assert summary.skipped.total() == 2
+
+
+def test_days_of_many_years_and_of_few(pack: Pack, tmp_path: Path) -> None:
+    """A date is written the same whether its column has few distinct ones or not."""
+    identity = "fiscal.special_fund.specified_5wd"
+    heading = ",".join(field.label.zh for field in pack.provision(identity).facts.values())
+    of = pack.provision(identity).facts
+    written = {}
+    for name, days in (("few", ["2019-03-04", "2019-03-05"] * 40), ("one", ["2019-03-04"])):
+        source = tmp_path / f"{name}.csv"
+        cells = [",".join({"submitted": "否", "submitted_on": ""}.get(fact, day) for fact in of) for day in days]
+        source.write_text("\n".join(["单位," + heading, *(f"甲{n},{line}" for n, line in enumerate(cells))]) + "\n",
+                          encoding="utf-8")
+        run(pack, source, tmp_path / f"{name}.out.csv", provisions=(identity,))
+        written[name] = [row["due_date"] for row in rows_of(tmp_path / f"{name}.out.csv")]
+    assert written == {"few": ["2019-03-11", "2019-03-12"] * 40, "one": ["2019-03-11"]}
+
+
 def test_the_account_adds_up(pack: Pack, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text(messy_csv(500, random.Random(4), 0.7), encoding="utf-8")
