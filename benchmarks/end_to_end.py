@@ -4,6 +4,7 @@
 `polars` (takes every cell to be right), `polars-checked` (checks each cell and lists the rows that are
 refused, as a batch must), or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone);
 `input` and `input-xlsx` only write what the others read, so that its memory is not counted with theirs.
+With `-quoted` behind it a peer reads the same table with quotes around texts and days, as some programs write it.
 """
 
 from __future__ import annotations
@@ -28,13 +29,15 @@ PART = 10_000_000
 """Rows of an input made at a time; larger ones hold the same part again and again."""
 
 
-def write_input(workload: Workload, rows: int, path: Path) -> None:
+def write_input(workload: Workload, rows: int, path: Path, quoted: bool = False) -> None:
     """The workload's table as an officer's CSV: yuan with two decimals, ISO dates, 是 and 否."""
     written = 0
     with path.open("wb") as file:
         while written < rows:
             count = min(PART, rows - written)
-            _as_written(workload, count).write_csv(file, include_header=not written)
+            _as_written(workload, count).write_csv(
+                file, include_header=not written, quote_style="non_numeric" if quoted else "necessary"
+            )
             written += count
 
 
@@ -208,12 +211,13 @@ def run_floor(source: Path, target: Path) -> None:
 
 
 def main() -> None:
-    peer, name, rows, folder = sys.argv[1], sys.argv[2], int(float(sys.argv[3])), Path(sys.argv[4])
+    asked, name, rows, folder = sys.argv[1], sys.argv[2], int(float(sys.argv[3])), Path(sys.argv[4])
+    peer, quoted = asked.removesuffix("-quoted"), asked.endswith("-quoted")
     workload = WORKLOADS[name]
     book = peer.endswith("-xlsx")
-    source = folder / (f"{name}-{rows}.xlsx" if book else f"{name}-{rows}.csv")
+    source = folder / f"{name}-{rows}{'-quoted' if quoted else ''}.{'xlsx' if book else 'csv'}"
     if not source.exists():
-        write_workbook(rows, source) if book else write_input(workload, rows, source)
+        write_workbook(rows, source) if book else write_input(workload, rows, source, quoted)
         if peer.startswith("input"):
             print(json.dumps({"peer": peer, "workload": name, "rows": rows}))
             return
@@ -234,7 +238,7 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "peer": peer,
+                "peer": asked,
                 "workload": name,
                 "rows": rows,
                 "median": seconds,

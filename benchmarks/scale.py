@@ -115,6 +115,10 @@ def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], No
                 measure("benchmarks.end_to_end", ["input", name, size, folder])
                 for peer in ("hegui", "polars", "polars-checked") * 2:
                     note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
+        smallest = min(given.files.split(","), key=float)
+        measure("benchmarks.end_to_end", ["input-quoted", "budget", smallest, folder])
+        for peer in ("hegui-quoted", "polars-quoted", "polars-checked-quoted") * 2:
+            note(measure("benchmarks.end_to_end", [peer, "budget", smallest, folder]) | {"files": True})
         measure("benchmarks.end_to_end", ["input-xlsx", "budget", given.book, folder])
         for peer in ("floor-xlsx", "hegui-xlsx") * 3:
             note(measure("benchmarks.end_to_end", [peer, "budget", given.book, folder]) | {"files": True})

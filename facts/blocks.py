@@ -102,7 +102,8 @@ def _numbers(first: int, count: int) -> pl.Series:
 
 def _without_empty(cells: pl.DataFrame) -> pl.DataFrame:
     """The cells with a null for each empty text."""
-    return cells.with_columns(pl.when(pl.col(pl.String) != "").then(pl.col(pl.String)))
+    empty = [cell.name for cell in cells if cell.dtype == pl.String() and (cell == "").any()]
+    return cells.with_columns(pl.when(pl.col(empty) != "").then(pl.col(empty))) if empty else cells
 
 
 def _lines_at(data: bytes, starts: Sequence[int], places: Iterable[int]) -> bytes:
@@ -260,8 +261,7 @@ class BlockReader:
             self.patience = self.patience - 1 if found is None else min(PATIENCE, self.patience + 1)
         if found is None:
             found = self._parse(data, [pl.String()] * self.width)
-        quoted = b'"' in data  # a single byte is found far faster than two
-        return _without_empty(found) if found is not None and quoted and b'""' in data else found
+        return _without_empty(found) if found is not None and b'"' in data else found
 
     def _native(self, index: int) -> pl.DataType:
         """The type as which the parser reads a column."""

@@ -16,7 +16,7 @@ from engine.source import Location
 from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
 from facts.grid import Grid
 from facts.headings import Head, Layout, Target, candidates, lay_out
-from facts.plain_bytes import count_of
+from facts.plain_bytes import count_of, oddly_quoted
 from facts.text import is_damaged_utf8, undecodable
 
 BLOCK = 6 << 20
@@ -110,6 +110,8 @@ class Source:
 
         Errors (`FactError`): `unclosed-quote` where it runs on for too long.
         """
+        if self.delimiter.isascii() and not oddly_quoted(data, self.delimiter.encode()):
+            return len(data)
         start, ends = 0, 0
         lines = data.splitlines(keepends=True)
         text = (piece.decode("latin-1") for piece in lines)  # only quotes and line ends matter here

@@ -39,14 +39,18 @@ def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
     before = np.searchsorted(quotes, _line_ends(data))
     """Quotes up to the end of each line."""
     counts = np.diff(before, prepend=0)
-    opens = (np.arange(len(quotes)) - np.repeat(before - counts, counts)) % 2 == 0
+    opens = np.arange(len(quotes)) & 1 == 0
+    if (counts & 1).any():  # else a line's first quote is an even one of all
+        opens = (np.arange(len(quotes)) - np.repeat(before - counts, counts)) & 1 == 0
     left = whole[np.maximum(quotes - 1, 0)]
     right = whole[np.minimum(quotes + 1, len(whole) - 1)]
     mark, end = ord(delimiter), ord("\n")
     plain = np.where(opens, (left == mark) | (left == end) | (quotes == 0),
                      (right == mark) | (right == end) | (right == ord("\r")) | (quotes == len(whole) - 1))
+    if plain.all() and not (counts & 1).any():
+        return []
     odd = np.repeat(np.arange(len(counts)), counts)[~plain]
-    return [int(place) for place in np.unique(np.concatenate((odd, np.flatnonzero(counts % 2))))]
+    return [int(place) for place in np.unique(np.concatenate((odd, np.flatnonzero(counts & 1))))]
 
 
 def delimiters_of(data: bytes, delimiter: bytes) -> int:
