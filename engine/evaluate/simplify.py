@@ -16,8 +16,8 @@ from engine.evaluate.graph import CONDITIONS, LEAVES, Graph, Vertex
 from engine.evaluate.naming import ERROR, STATUS
 from engine.normal import INVERSE
 
-MAX_STEPS = 20_000
-"""Vertices looked at before a plan is left as it is."""
+MAX_STEPS = 2_000
+"""Vertices looked at before a plan is left as it is, as one of a large table is: there is nothing to be had."""
 
 Context = Mapping[int, int]
 """What some vertices are known to be: a truth, a word, or null."""
