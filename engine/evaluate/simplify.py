@@ -31,7 +31,7 @@ def simplified(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
     """Vertices with the same values as some wanted ones, where there are such that cost less."""
     try:
         found = _Simplifier(graph).outcome(wanted)
-    except _TooLarge:
+    except (_TooLarge, RecursionError):
         return dict(wanted)
     return found if cost(graph, found.values()) < cost(graph, wanted.values()) else dict(wanted)
 
