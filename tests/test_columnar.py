@@ -272,6 +272,31 @@ def test_settled_days_need_no_watch_on_the_calendars_end(pack: Pack, monkeypatch
     assert ERROR not in polars.outcomes(frame_of(polars.plan, polars.words, rows)).columns
 
 
+def told(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result row says; whether a column of nothing is there depends on the block."""
+    return {name: value for name, value in row.items() if value is not None and value is not False}
+
+
+@pytest.mark.parametrize("most", [0, 1, 64])
+@pytest.mark.parametrize("identity", [
+    "fiscal.budget_cut.fundraising_shortfall", "fiscal.special_fund.specified_5wd", "enterprise.sales_promotion.subsidy",
+    "construction.grade.promotion_reward"])  # fmt: skip
+def test_blocks_of_many_kinds_by_one_plan(
+        pack: Pack, identity: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block with a column of nulls, without nulls or with days of every kind says what all rows together say."""
+    monkeypatch.setattr("engine.evaluate.polars_backend.MAX_WRITTEN", most)
+    provision = provision_of(pack, identity)
+    plan = column_plan(provision, pack.reference_date)
+    polars = PolarsPlan(plan)
+    rows = list(random_rows(provision, 60, random.Random(identity)))
+    whole = frame_of(plan, polars.words, rows)
+    for evaluate in (PolarsPlan.outcomes, PolarsPlan.missing):
+        together = evaluate(PolarsPlan(plan), whole).to_dicts()
+        for size in (1, 1, 3):
+            alone = [row for part in whole.iter_slices(size) for row in evaluate(polars, part).to_dicts()]
+            assert [told(row) for row in alone] == [told(row) for row in together]
+
+
 @pytest.mark.parametrize("identity", ["fiscal.special_fund.specified_5wd", "fiscal.special_fund.unspecified_15wd"])
 def test_every_day_beside_the_last_settled_one(pack: Pack, identity: str) -> None:
     provision = provision_of(pack, identity)

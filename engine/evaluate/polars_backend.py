@@ -86,13 +86,13 @@ class PolarsPlan:
         full = frozenset(name for name, count in nulls.items() if not count)
         empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
         settled = frozenset(name for name in self.days if name in nulls and _is_settled(frame.get_column(name)))
-        pattern = full, empty, settled
-        if pattern not in cache and len(cache) >= MAX_WRITTEN:
-            pattern = frozenset(), frozenset(), frozenset()
-        written = cache.get(pattern)
+        kind = full, empty, settled
+        if kind not in cache and len(cache) >= MAX_WRITTEN:
+            kind = full, empty, settled = frozenset(), frozenset(), frozenset()
+        written = cache.get(kind)
         if written is None:
             graph = Graph(self.plan.facts, full, settled, empty)
-            written = cache[pattern] = _Written(graph, simplified(graph, wanted(graph)), self.words, self.plan.bits)
+            written = cache[kind] = _Written(graph, simplified(graph, wanted(graph)), self.words, self.plan.bits)
         return written.apply(frame)
 
     def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
