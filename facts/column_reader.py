@@ -101,7 +101,7 @@ class Spellings:
 
 def _any_of(cells: pl.Series, texts: Sequence[str]) -> pl.Series:
     """Which cells are one of a few texts; null where there is no cell."""
-    found = pl.Series([False]).new_from_index(0, cells.len())
+    found = cells != cells  # never, and null where there is no cell
     for text in texts:
         found |= cells == text
     return found

@@ -256,6 +256,20 @@ def test_names_are_written_as_they_are_or_with_care(pack: Pack, tmp_path: Path) 
     assert summary.skipped.total() == 2
 
 
+@pytest.mark.parametrize("words", [["否", ""], ["是", ""], ["是", "否", ""], [""], ["", "是", "1", "否", "N", "有", "无"]])
+def test_a_blank_is_never_no(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    """Whatever else stands in its column, a blank yes or no is unknown; in each block, the first and later ones."""
+    blocks = facts.csv_source.Source.blocks
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 600))
+    cells = words * 40
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join([HEADING, *(f"甲,{word},1000,900,5" for word in cells)]) + "\n", encoding="utf-8")
+    run(pack, source, tmp_path / "out.csv", workers=1)
+    yes = {"是", "1", "有"}
+    assert [row["status"] for row in rows_of(tmp_path / "out.csv")] == [
+        "undetermined" if not word else "triggered" if word in yes else "not_applicable" for word in cells]
+
+
 def test_days_of_many_years_and_of_few(pack: Pack, tmp_path: Path) -> None:
     """A date is written the same whether its column has few distinct ones or not."""
     identity = "fiscal.special_fund.specified_5wd"

@@ -179,6 +179,9 @@ class _Writer:
         vertex = self.graph[number]
         if vertex.kind == "call":
             return vertex.value in NARROW_CALLS
+        if vertex.kind == "choose":
+            branches = [part for part in vertex.parts[1:] if self.graph[part].kind != "null"]
+            return bool(branches) and all(map(self.is_narrow, branches))
         if vertex.kind != "operation":
             return self.is_day(number)
         if vertex.value == "-":
