@@ -13,7 +13,7 @@ from typing import Protocol
 
 import polars as pl
 
-from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
+from engine.evaluate.columnar import CalendarTables, ColumnPlan, OutputColumn, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
 from engine.evaluate.simplify import simplified
@@ -78,7 +78,7 @@ class PolarsPlan:
         """The same over a lazy frame whose null-free columns are told; `keep` are columns to pass on."""
         graph = Graph(self.plan.facts, without_nulls)
         wanted = simplified(graph, self._outcome_nodes(graph))
-        return _Written(graph, wanted, self.words, self.plan.bits).lazy(frame, keep)
+        return _Written(graph, wanted, self.plan, self.words).lazy(frame, keep)
 
     def _evaluated(self, frame: pl.DataFrame, cache: _Cache, wanted: _Nodes) -> pl.DataFrame:
         """Some vertices over the rows, by what was written for columns like these."""
@@ -92,7 +92,7 @@ class PolarsPlan:
         written = cache.get(kind)
         if written is None:
             graph = Graph(self.plan.facts, full, settled, empty)
-            written = cache[kind] = _Written(graph, simplified(graph, wanted(graph)), self.words, self.plan.bits)
+            written = cache[kind] = _Written(graph, simplified(graph, wanted(graph)), self.plan, self.words)
         return written.apply(frame)
 
     def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
@@ -128,12 +128,15 @@ class _Nodes(Protocol):
 class _Written:
     """Expressions for some vertices: layers of columns set aside, then what is wanted."""
 
-    def __init__(self, graph: Graph, wanted: Mapping[str, int], words: Sequence[str], bits: int) -> None:
+    def __init__(self, graph: Graph, wanted: Mapping[str, int], plan: ColumnPlan, words: Sequence[str]) -> None:
         staging = stage(graph, wanted.values())
-        writer = _Writer(graph, staging, words, bits)
+        writer = _Writer(graph, staging, words, plan.bits)
+        types = {STATUS: CODE(), **{value_column(one.name): _value_type(one, plan.bits) for one in plan.outputs}}
         self.layers = [[writer.write(number).alias(_aside(number)) for number in layer] for layer in staging.layers]
-        self.wanted = [(writer.named if writer.is_day(number) else writer.wide)(number).alias(name)
-                       for name, number in wanted.items()]
+        self.wanted = [
+            (pl.lit(None, dtype=types.get(name, writer.integer)) if graph[number].kind == "null" else
+             (writer.named if writer.is_day(number) else writer.wide)(number)).alias(name)
+            for name, number in wanted.items()]
 
     def lazy(self, frame: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         for layer in self.layers:
@@ -152,6 +155,18 @@ class _Written:
             return found
         # Nothing but constants was selected: one row stands for all.
         return frame.select(pl.int_range(height).alias("#")).join(found, how="cross").drop("#")
+
+
+def _value_type(output: OutputColumn, bits: int) -> pl.DataType:
+    """How a value is held that no row has."""
+    match output.kind:
+        case Kind.DATE:
+            return pl.Int32()
+        case Kind.ENUM:
+            return CODE()
+        case Kind.TEXT:
+            return pl.String()
+    return pl.Int64() if bits == 64 else pl.Int128()
 
 
 def _aside(number: int) -> str:
