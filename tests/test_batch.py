@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -401,6 +402,29 @@ def test_a_dossier_comes_to_what_it_does_case_by_case(pack: Pack, tmp_path: Path
     if dossier.total is None:
         wanted = [(provision, status, None) for provision, status, _ in wanted]
     assert got == wanted
+
+
+DEPARTMENT_CELLS = {
+    "部门": "甲局", "一级部门": "是", "有争取资金任务": "是", "争取资金任务（万元）": "1000", "实际争取（万元）": "900",
+    "争取资金情况": "", "州级预算单位": "是", "6月支出进度": "41%", "9月支出进度": "80%", "11月支出进度": "90%",
+    "下年度公用经费（万元）": "200"}  # fmt: skip
+
+
+@pytest.mark.parametrize("blank", [(), *combinations([name for name in DEPARTMENT_CELLS if name != "部门"], 2)], ids="、".join)
+def test_a_column_of_blanks_in_a_dossier(pack: Pack, tmp_path: Path, blank: tuple[str, ...]) -> None:
+    """A fact that no row of a block gives is unknown in the conditions of matters too."""
+    rows = [{**DEPARTMENT_CELLS, "部门": f"{number}局", "州级预算单位": word}
+            for number, word in enumerate(["是", "否", ""])]
+    source = tmp_path / "departments.csv"
+    lines = [",".join("" if name in blank else cell for name, cell in row.items()) for row in rows]
+    source.write_text("\n".join([",".join(DEPARTMENT_CELLS), *lines]) + "\n", encoding="utf-8")
+    run(pack, source, tmp_path / "out.csv", provisions=())
+    submission = read_facts([source], dossiers=pack.dossiers, provision=pack.find)
+    wanted = [(item.matter.provision, item.outcome.status, "、".join(item.outcome.missing) or None,
+               None if item.paid is None else yuan_text(item.paid))
+              for _, found in case_by_case(pack, submission, DAY) for item in found.items]
+    assert [(row["provision"], row["status"], row["missing"] or None, row["counted"] or None)
+            for row in rows_of(tmp_path / "out.csv")] == wanted
 
 
 @pytest.mark.parametrize("shape", ["long", "wide"])
