@@ -109,7 +109,7 @@ def outcomes(draw: st.DrawFn) -> tuple[Term, Term]:
     return Choose(Known(value), status, Null()), Choose(with_it, value, draw(TERM))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(outcomes(), st.sets(st.sampled_from(sorted(VALUES))), st.sets(st.sampled_from(sorted(VALUES)), max_size=1))
 def test_the_same_value_in_every_row(outcome: tuple[Term, Term], full: set[str], empty: set[str]) -> None:
     graph = Graph(FACTS, frozenset(full - empty), frozenset(), frozenset(empty))
