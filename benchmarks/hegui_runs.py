@@ -32,6 +32,7 @@ def prepare(workload: Workload, frame: pl.DataFrame, engine: str, grouped: bool 
     program = Program(steps, provision.facts, present, assessment, engine=engine_named(engine),
                       vocabulary=workload.statuses)
     numbered = _numbered(frame)
+
     def run() -> Result:
         found = program.run(numbered)[1][provision.id]
         return {"status": found.get_column(STATUS)} | {

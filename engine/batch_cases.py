@@ -278,7 +278,7 @@ def _brought(matter: Matter, fact: str) -> str:
     return f"#from {matter.provision} {fact}"
 
 
-# Exclusivity
+# Totals
 
 
 def totals(outcomes: Sequence[RecordOutcomes], cases: int) -> pl.DataFrame:

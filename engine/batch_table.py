@@ -182,8 +182,6 @@ class Results:
         if output is None:
             return pl.lit(None, dtype=column.type)
         value = pl.col(value_column(output.name))
-        if found.schema[value_column(output.name)] == pl.Null():
-            return pl.lit(None, dtype=column.type)
         match column.kind:
             case Kind.DATE:
                 return value.cast(pl.Int32).cast(pl.Date)

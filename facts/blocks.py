@@ -283,11 +283,12 @@ class BlockReader:
         found: dict[str, pl.Series] = {}
         for index, column in enumerate(self.columns):
             own = cells.to_series(index)
-            if index == self.subject and column is not self.facts.get(index):
+            if index == self.subject and not isinstance(column, FactColumn):
                 values, odd, plain = column.names(own)
-                block.plain &= plain
             else:
                 values, odd = column.read(own, self.places)
+                plain = index != self.subject
+            block.plain &= plain
             if odd is not None:
                 doubtful.append(odd)
             if index in self.unheaded and own.null_count() < height:
@@ -296,7 +297,6 @@ class BlockReader:
                 doubtful.append(own.is_null())
             if index == self.subject:
                 found[SUBJECT] = values if values.dtype == pl.String() else own.cast(pl.String).str.strip_chars()
-                block.plain &= column is not self.facts.get(index)
             if isinstance(column, FactColumn):
                 found[column.name] = values
         empty = [cells.to_series(index) for index in self.facts]

@@ -58,7 +58,7 @@ class Source:
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
         """The lines below the heading: the number of a block's first line, and its bytes in UTF-8."""
         last = self.layout.heading_rows[-1]
-        line, ascii_only = 1, True
+        line, undecided = 1, self.encoding == "utf-8" and not self.certain
         decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None
         with self.path.open("rb") as file:
             file.seek(3 if self.encoding == "utf-8-sig" else 0)
@@ -81,14 +81,12 @@ class Source:
                 if b"\x00" in data:
                     raise FactError(Problem("nul-bytes", Location(self.name, line=line), {
                         "count": data.count(b"\x00")}))
-                if decoder is None and ascii_only and not data.isascii():
-                    ascii_only = False
-                    if self.encoding == "utf-8" and not self.certain:
-                        error = _utf8_error(data)
-                        if error is not None and is_damaged_utf8(data):
-                            raise undecodable("broken-utf8", data, error, self.name, line)
-                        if error is not None:
-                            decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
+                if undecided and not data.isascii():
+                    undecided, error = False, _utf8_error(data)
+                    if error is not None and is_damaged_utf8(data):
+                        raise undecodable("broken-utf8", data, error, self.name, line)
+                    if error is not None:
+                        decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
                 if decoder is not None:
                     data = self._recode(decoder, data, line)
                 lines = count_of(data, b"\n") + (not data.endswith(b"\n"))

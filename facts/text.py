@@ -114,7 +114,7 @@ def _decode(data: bytes, name: str) -> str:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
                 raise undecodable("broken-utf8" if mark == codecs.BOM_UTF8 else "unknown-encoding",
-                                   data, error, name) from None
+                                  data, error, name) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

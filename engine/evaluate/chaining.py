@@ -47,6 +47,7 @@ from engine.load import Pack
 from engine.model import Case, Dossier, Matter, Provision, Text
 from engine.normal import (
     INVERSE,
+    MIRRORED,
     All,
     AnyOf,
     Choose,
@@ -130,7 +131,7 @@ class Compiler:
                 return Present(prop) if wanted else Absent(prop)
             case Test(op, left, right):
                 if isinstance(left, (Const, Word)):
-                    op, left, right = _FLIPPED[op], right, left
+                    op, left, right = MIRRORED[op], right, left
                 return EngineTest(op if wanted else INVERSE[op], self.prop(left), self.operand(right))
 
     def status(self, term: Term, status: str) -> Formula:
@@ -161,7 +162,6 @@ class Compiler:
         return found
 
 
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 @dataclass(slots=True)

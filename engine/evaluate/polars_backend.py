@@ -13,12 +13,12 @@ from typing import Protocol
 
 import polars as pl
 
-from engine.evaluate.columnar import CalendarTables, ColumnPlan, OutputColumn, calendar_tables, words_of
+from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
 from engine.evaluate.simplify import simplified
 from engine.model import Field
-from engine.normal import Column, Const, DateCall, nodes
+from engine.normal import MIRRORED, Column, Const, DateCall, nodes
 from engine.types import Kind
 
 LAZY_FROM = 20_000
@@ -30,11 +30,16 @@ NARROW_CALLS = frozenset(("workdays_after", "next_workday", "workdays_until"))
 CODE = pl.Int16
 """How the place of a word is held."""
 
+
 def column_type(field: Field, bits: int = 64) -> pl.DataType:
     """The Polars type of a stored column."""
-    match field.type.kind:
-        case Kind.BOOLEAN:
-            return pl.Boolean()
+    kind = field.type.kind
+    return pl.Boolean() if kind is Kind.BOOLEAN else value_type(kind, bits)
+
+
+def value_type(kind: Kind, bits: int = 64) -> pl.DataType:
+    """The Polars type of an outcome's value; a yes or no is 1 or 0."""
+    match kind:
         case Kind.ENUM:
             return CODE()
         case Kind.TEXT:
@@ -131,7 +136,7 @@ class _Written:
     def __init__(self, graph: Graph, wanted: Mapping[str, int], plan: ColumnPlan, words: Sequence[str]) -> None:
         staging = stage(graph, wanted.values())
         writer = _Writer(graph, staging, words, plan.bits)
-        types = {STATUS: CODE(), **{value_column(one.name): _value_type(one, plan.bits) for one in plan.outputs}}
+        types = {STATUS: CODE(), **{value_column(one.name): value_type(one.kind, plan.bits) for one in plan.outputs}}
         self.layers = [[writer.write(number).alias(_aside(number)) for number in layer] for layer in staging.layers]
         self.wanted = [
             (pl.lit(None, dtype=types.get(name, writer.integer)) if graph[number].kind == "null" else
@@ -157,18 +162,6 @@ class _Written:
         return frame.select(pl.int_range(height).alias("#")).join(found, how="cross").drop("#")
 
 
-def _value_type(output: OutputColumn, bits: int) -> pl.DataType:
-    """How a value is held that no row has."""
-    match output.kind:
-        case Kind.DATE:
-            return pl.Int32()
-        case Kind.ENUM:
-            return CODE()
-        case Kind.TEXT:
-            return pl.String()
-    return pl.Int64() if bits == 64 else pl.Int128()
-
-
 def _aside(number: int) -> str:
     return f"#{number}"
 
@@ -188,6 +181,11 @@ class _Writer:
     def wide(self, number: int) -> pl.Expr:
         """A vertex where it is computed with: what is held in 32 bits like all other numbers."""
         return self.named(number).cast(self.integer) if self.is_narrow(number) else self.named(number)
+
+    def narrow(self, number: int) -> pl.Expr:
+        """A vertex that is held in 32 bits, or a number beside it."""
+        vertex = self.graph[number]
+        return pl.lit(vertex.value, dtype=pl.Int32) if vertex.kind == "const" else self.named(number)
 
     def is_narrow(self, number: int) -> bool:
         """Whether a vertex is written in 32 bits: a day, working days, or what lies between two of them."""
@@ -262,10 +260,7 @@ class _Writer:
         return pl.col(name).cast(self.integer)
 
     def operation(self, number: int, vertex: Vertex) -> pl.Expr:
-        left, right = (self.wide(part) for part in vertex.parts)
-        if self.is_narrow(number):
-            left, right = (pl.lit(self.graph[part].value, dtype=pl.Int32) if self.graph[part].kind == "const"
-                           else self.named(part) for part in vertex.parts)
+        left, right = map(self.narrow if self.is_narrow(number) else self.wide, vertex.parts)
         match vertex.value:
             case "+":
                 return left + right
@@ -310,7 +305,7 @@ class _Writer:
         literals stand on the right.
         """
         if self.graph[first].kind in ("const", "word"):
-            left, right, operator = right, left, _MIRRORED[operator]
+            left, right, operator = right, left, MIRRORED[operator]
         match operator:
             case "==":
                 return left == right
@@ -389,9 +384,6 @@ class _Writer:
         return pl.when(day.is_not_null()).then(
             first.cast(pl.Int32) + pl.min_horizontal(day.cast(pl.Int32), last.dt.day().cast(pl.Int32)) - 1
         ).cast(self.integer)
-
-
-_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def _date(day: pl.Expr) -> pl.Expr:

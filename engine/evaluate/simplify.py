@@ -91,7 +91,7 @@ class _Simplifier:
         if test.kind == "truth" and test.value is not None:
             return self.along(vertex.parts[1 if test.value else 2], status, number, context)
         never = self.graph.never_null(condition)
-        if not never and not self._is_open_with(condition, vertex):
+        if not never and not self._is_open_with(condition, *vertex.parts[1:]):
             return self.assume(number, context)
         then, other = (self.along(part, status, number, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
@@ -102,9 +102,9 @@ class _Simplifier:
             return self.either_known(condition, then, other)
         return self.assume(number, context)
 
-    def _is_open_with(self, condition: int, choice: Vertex) -> bool:
-        """Whether a choice has no value wherever the condition has none."""
-        graph, (then, other) = self.graph, choice.parts[1:]
+    def _is_open_with(self, condition: int, then: int, other: int) -> bool:
+        """Whether a choice between two vertices has no value wherever the condition has none."""
+        graph = self.graph
         return graph.differ(then, other) or graph.silences(condition, then) or graph.silences(condition, other)
 
     def assume(self, number: int, context: Context) -> int:
@@ -138,7 +138,7 @@ class _Simplifier:
         if test.kind == "truth" and test.value is not None:
             return self.assume(vertex.parts[1 if test.value else 2], context)
         never = graph.never_null(condition)
-        if not never and not self._is_open_with(condition, vertex):
+        if not never and not self._is_open_with(condition, *vertex.parts[1:]):
             return graph.choose(condition, *(self.assume(part, context) for part in vertex.parts[1:]))
         then, other = (self.assume(part, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
@@ -189,12 +189,9 @@ class _Simplifier:
         """A choice that has no value where the condition is unknown, even if both branches agree there."""
         graph = self.graph
         found = then if then == other else graph.choose(condition, then, other)
-        if then == other:
-            silent = graph.silences(condition, then)
-        else:
-            silent = (graph.differ(then, other) or graph.silences(condition, then)
-                      or graph.silences(condition, other))
-        return found if silent else graph.choose(graph.known(condition), found, graph.vertex("null"))
+        if self._is_open_with(condition, then, other):
+            return found
+        return graph.choose(graph.known(condition), found, graph.vertex("null"))
 
 
 class _Merge:

@@ -101,19 +101,15 @@ class SqlEvaluator:
 
 
 def _in_order(parts: Sequence[pl.DataFrame], model: pl.DataFrame) -> pl.DataFrame:
-    """Results as one in the order of the rows, with the types Polars gives; numbers where none can tell.
+    """Results as one in the order of the rows, with the types Polars gives.
 
     A result lacks the error of each row where none can have one.
     """
-    known: dict[str, pl.DataType] = {}
-    for frame in (model, *reversed(parts)):
-        for name, kind in frame.schema.items():
-            if known.get(name, pl.Null()) == pl.Null():
-                known[name] = kind
-    types = {name: pl.Int64() if kind == pl.Null() else kind for name, kind in known.items()}
-    if ERROR in types:
+    types: dict[str, pl.DataType] = dict(model.schema)
+    if ERROR in types or any(ERROR in part.columns for part in parts):
+        types[ERROR] = pl.Boolean()
         parts = [part if ERROR in part.columns else part.with_columns(pl.lit(False).alias(ERROR)) for part in parts]
-    return pl.concat([part.select(pl.col(name).cast(kind) for name, kind in types.items())
+    return pl.concat([part.select(ORDER, *(pl.col(name).cast(kind) for name, kind in types.items()))
                       for part in parts]).sort(ORDER).drop(ORDER)
 
 
