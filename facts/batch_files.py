@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 import polars as pl
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm", ".xls", ".ods")
 """What a batch reads."""
 WRITTEN = (".csv", ".jsonl", ".parquet", ".xlsx")
+HANDED = 4 << 20
+"""Bytes that are handed over to the disk together."""
 
 
 class Writer(Protocol):
@@ -47,7 +50,7 @@ def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: 
     """
     if suffix in (".csv", ".jsonl"):
         with path.open("wb") as file:
-            yield _CsvWriter(file, results) if suffix == ".csv" else _JsonLinesWriter(file, results)
+            yield _Ahead(file, _CsvWriter(file, results) if suffix == ".csv" else _JsonLinesWriter(file, results))
     elif suffix == ".parquet":
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
             parts = _ParquetWriter(Path(folder), results)
@@ -60,10 +63,24 @@ def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: 
         raise FactError(Problem("unknown-file-kind", Location(str(path)), {"suffix": suffix, "known": list(WRITTEN)}))
 
 
+class _Ahead:
+    """Has the disk take up what is written meanwhile, so that not all of it is left for when the file is closed."""
+
+    def __init__(self, file: BinaryIO, writer: Writer) -> None:
+        self.file, self.writer, self.handed = file, writer, 0
+
+    def write(self, table: pl.DataFrame, plain: bool = False) -> None:
+        self.writer.write(table, plain)
+        written = os.fstat(self.file.fileno()).st_size
+        if written - self.handed >= HANDED and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.file.fileno(), self.handed, written - self.handed, os.POSIX_FADV_DONTNEED)
+            self.handed = written
+
+
 class _CsvWriter:
     """UTF-8 with a byte order mark, so that a spreadsheet opens the Chinese right."""
 
-    def __init__(self, file: Any, results: Results) -> None:
+    def __init__(self, file: BinaryIO, results: Results) -> None:
         self.file, self.results = file, results
         file.write(b"\xef\xbb\xbf")
         pl.DataFrame(schema=results.schema).write_csv(file)
@@ -120,7 +137,7 @@ def safe(table: pl.DataFrame) -> pl.DataFrame:
 class _JsonLinesWriter:
     """One object a line; amounts and other decimals as text, which JSON's numbers would blur."""
 
-    def __init__(self, file: Any, results: Results) -> None:
+    def __init__(self, file: BinaryIO, results: Results) -> None:
         self.file, self.results = file, results
 
     def write(self, table: pl.DataFrame, plain: bool = False) -> None:
