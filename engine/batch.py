@@ -50,8 +50,6 @@ ROW, SUBJECT, CASE = "#row", "#subject", "#case"
 ARISES = "arises"
 """Result column of a step: whether the matter arises for the row; null where that is not known."""
 MISSING, COUNTED, YIELDS = "missing", "counted", "yields"
-FEW_TEXTS = 4
-"""Distinct texts up to which a column of them is written by comparison, which is faster than to look them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,16 +342,16 @@ class Program:
             open_rows &= found.get_column(ARISES).fill_null(False)
         if ERROR in found.columns:
             open_rows &= ~found.get_column(ERROR).fill_null(False)
-        places = open_rows.arg_true()
-        if not places.len():
+        if not open_rows.any():
             return pl.Series(MISSING, [None], dtype=pl.String).new_from_index(0, found.height)
+        places = pl.int_range(found.height, dtype=pl.UInt32, eager=True).filter(open_rows)  # sooner than `arg_true`
         rows = inputs[places]
         if prepared.plan.missing is not None:
             flags = self.ready(prepared.plan).missing(rows)
             texts = self._waited_for(prepared, flags, rows, places, done)
         else:
             texts = self._ask(prepared, rows)
-        return _at(places, texts, found.height)
+        return _at(open_rows, places, texts)
 
     def _waited_for(self, prepared: Prepared, flags: pl.DataFrame, rows: pl.DataFrame, places: pl.Series,
                     done: Mapping[str, pl.DataFrame]) -> pl.Series:
@@ -449,17 +447,19 @@ def _joined(flags: pl.DataFrame, names: Mapping[str, str]) -> pl.Series:
     return flags.select(pl.concat_str(parts, separator=" ", ignore_nulls=True).alias(MISSING)).to_series()
 
 
-def _at(places: pl.Series, texts: pl.Series, height: int) -> pl.Series:
-    """Texts of which few are distinct at some places of a longer column, null in all others."""
+def _at(rows: pl.Series, places: pl.Series, texts: pl.Series) -> pl.Series:
+    """Texts of which few are distinct for some rows, told both as a mask and by their places; null in all others."""
     distinct = texts.unique()
-    codes = pl.Series([None], dtype=pl.UInt32).new_from_index(0, height).scatter(
+    if distinct.len() == 1:
+        return _column(rows, pl.when(pl.col("row")).then(pl.lit(distinct[0])))
+    codes = pl.Series([None], dtype=pl.UInt32).new_from_index(0, rows.len()).scatter(
         places, texts.cast(pl.Enum(distinct)).to_physical().cast(pl.UInt32))
-    if distinct.len() > FEW_TEXTS:
-        return distinct.gather(codes).alias(MISSING)
-    found = pl.lit(None, dtype=pl.String)
-    for code, text in enumerate(distinct):
-        found = pl.when(pl.col("code") == code).then(pl.lit(text)).otherwise(found)
-    return codes.alias("code").to_frame().select(found.alias(MISSING)).to_series()
+    return _column(codes, pl.lit(distinct).gather(pl.col("row")))
+
+
+def _column(rows: pl.Series, texts: pl.Expr) -> pl.Series:
+    """Missing facts worked out from one column, `row`; by a lazy query, which shares large columns among threads."""
+    return rows.alias("row").to_frame().lazy().select(texts.alias(MISSING)).collect().to_series()
 
 
 def _factor(output: OutputColumn, scale: int) -> int:

@@ -307,8 +307,12 @@ class Sums:
             if ARISES in found.columns:
                 found = found.filter(pl.col(ARISES).fill_null(True))
             counts = self.statuses.setdefault(prepared.provision.id, Counter())
-            for place, count in found.get_column(STATUS).value_counts().iter_rows():
-                counts[UNDETERMINED if place is None else program.words.all[place]] += count
+            status = found.get_column(STATUS)
+            if status.null_count():
+                counts[UNDETERMINED] += status.null_count()
+            for word, place in program.words.places.items():
+                if word in LABELS and (count := int((status == place).sum())):
+                    counts[word] += count
             for output in prepared.plan.outputs:
                 if output.kind is Kind.MONEY:
                     amounts = found.get_column(value_column(output.name))

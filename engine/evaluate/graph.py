@@ -317,7 +317,7 @@ class Graph:
                 return vertex.value is not None
             case "column" | "flag":
                 return vertex.value in self.without_nulls
-            case "call" if self._is_partial(vertex):
+            case "call" if self.is_partial(vertex):
                 return False  # null where the function has no value
             case "known":
                 return True
@@ -332,11 +332,11 @@ class Graph:
         if number in known or self.never_null(number):
             return True
         vertex = self[number]
-        if vertex.kind in LEAVES or (vertex.kind == "call" and self._is_partial(vertex)):
+        if vertex.kind in LEAVES or (vertex.kind == "call" and self.is_partial(vertex)):
             return False
         return all(self.is_known_with(part, known) for part in vertex.parts)
 
-    def _is_partial(self, vertex: Vertex) -> bool:
+    def is_partial(self, vertex: Vertex) -> bool:
         """Whether a call may have no value for arguments that have one."""
         if vertex.value not in PARTIAL:
             return False
@@ -397,7 +397,7 @@ class Graph:
         if self.never_null(number):
             return frozenset()
         vertex = self[number]
-        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and not self._is_partial(vertex)):
+        if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and not self.is_partial(vertex)):
             return frozenset().union(*(self.causes(part) for part in vertex.parts))
         return frozenset((number,))
 
