@@ -36,7 +36,7 @@ from engine.values import Value
 from facts.annotate import annotate
 from facts.batch_files import FORMATS, open_writer, write_problems
 from facts.blocks import Block, BlockReader
-from facts.csv_source import Source
+from facts.csv_source import Lines, Source
 from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
@@ -262,7 +262,7 @@ class Batch:
                 ThreadPoolExecutor(1) as pen:
             written = None
             for block, table, sums in _in_order(
-                    source.blocks(), lambda line, data: self._block(reader, chosen, path, line, data), workers):
+                    source.blocks(), lambda lines: self._block(reader, chosen, path, lines), workers):
                 self._account(block, summary)
                 if self.options.keep is not None:
                     self.options.keep.block(chosen.program, block)
@@ -286,9 +286,9 @@ class Batch:
         summary.evaluated += block.rows_in - sum(block.rejected.values()) - sum(block.skipped.values())
         summary.report(block.problems)
 
-    def _block(self, reader: BlockReader, chosen: _Chosen, path: Path, line: int,
-               data: bytes | pl.DataFrame) -> tuple[Block, pl.DataFrame, Sums]:
-        block = reader.read(line, data)
+    def _block(self, reader: BlockReader, chosen: _Chosen, path: Path,
+               lines: Lines) -> tuple[Block, pl.DataFrame, Sums]:
+        block = reader.read(lines)
         table, sums = self._assess(chosen, block, lambda row: Location(str(path), line=row))
         return block, table, sums
 
@@ -570,16 +570,15 @@ def _block_of(program: Program, rows: Sequence[Mapping[str, Value | None]]) -> B
 _Done = tuple[Block, pl.DataFrame, Sums]
 
 
-def _in_order(blocks: Iterator[tuple[int, bytes | pl.DataFrame]], work: Callable[[int, bytes | pl.DataFrame], _Done],
-              workers: int) -> Iterator[_Done]:
+def _in_order(blocks: Iterator[Lines], work: Callable[[Lines], _Done], workers: int) -> Iterator[_Done]:
     """The blocks worked on by some threads, handed on in order, a few at a time."""
     if workers <= 1:
-        yield from (work(line, data) for line, data in blocks)
+        yield from map(work, blocks)
         return
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[_Done]] = deque()
-        for line, data in blocks:
-            waiting.append(pool.submit(work, line, data))
+        for lines in blocks:
+            waiting.append(pool.submit(work, lines))
             if len(waiting) >= workers:
                 yield waiting.popleft().result()
         while waiting:

@@ -23,7 +23,7 @@ from engine.source import Location
 from engine.types import Kind
 from engine.values import Value
 from facts.column_reader import FactColumn, LabelColumn, either
-from facts.csv_source import Source
+from facts.csv_source import Lines, Source
 from facts.from_csv import MAX_CELL
 from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken lines, for small files and large
 from facts.grid import Grid
@@ -152,17 +152,19 @@ class BlockReader:
 
     # Blocks
 
-    def read(self, line: int, data: bytes | pl.DataFrame) -> Block:
-        """One block: lines of a CSV, or rows of text cells. Its first row is the table's first after the heading."""
+    def read(self, some: Lines) -> Block:
+        """One block: lines of a CSV, or rows of text cells."""
+        line, data = some.first, some.data
         whole = Block(pl.DataFrame(schema=self.program.schema), plain=True)
         frames: list[pl.DataFrame] = []
         first = line == self.source.layout.heading_rows[-1] + 1
+        numbers = _numbers(line, some.height)
         if isinstance(data, pl.DataFrame):
             whole.size = int(data.estimated_size())
-            pieces: Iterator[_Piece] = iter([(_numbers(line, data.height), b"", _without_empty(data))])
+            pieces: Iterator[_Piece] = iter([(numbers, b"", _without_empty(data))])
         else:
             whole.size = len(data)
-            pieces = self._split(_numbers(line, count_of(data, b"\n") + (not data.endswith(b"\n"))), data)
+            pieces = self._split(numbers, data, some.quoted)
         for lines, piece, found in pieces:
             at_first = first and lines.len() > 0 and lines[0] == line
             if found is not None:
@@ -176,14 +178,14 @@ class BlockReader:
         whole.problems = [self.source.reword(problem) for problem in whole.problems]
         return whole
 
-    def _split(self, lines: pl.Series, data: bytes) -> Iterator[_Piece]:
+    def _split(self, lines: pl.Series, data: bytes, quoted: bool) -> Iterator[_Piece]:
         """The block without the lines whose quotes have to be read by the row reader, then those."""
         if not self.fast:
             yield lines, data, None
             return
-        odd = oddly_quoted(data, self.source.delimiter.encode()) if b'"' in data else []
+        odd = oddly_quoted(data, self.source.delimiter.encode()) if quoted else []
         if not odd:
-            yield from self._pieces(lines, data)
+            yield from self._pieces(lines, data, quoted)
             return
         starts = line_starts(data)
         closed: list[int] = []
@@ -197,7 +199,7 @@ class BlockReader:
         plain = pl.Series([True]).new_from_index(0, whole).scatter(closed, False)
         kept = plain.arg_true()
         if kept.len():
-            yield from self._pieces(lines.gather(kept), _lines_at(data, starts, kept))
+            yield from self._pieces(lines.gather(kept), _lines_at(data, starts, kept), quoted)
         if closed:
             yield lines.gather(closed), _lines_at(data, starts, closed), None
         if whole < lines.len():
@@ -208,9 +210,9 @@ class BlockReader:
         rows = list(self._rows(_numbers(1, 1), line))
         return len(rows) == 1 and type(rows[0][1][0]) is not Fault
 
-    def _pieces(self, lines: pl.Series, data: bytes) -> Iterator[_Piece]:
+    def _pieces(self, lines: pl.Series, data: bytes, quoted: bool) -> Iterator[_Piece]:
         """The lines, cut down until each piece is either a clean table of cells or small."""
-        cells = self._cells(data, lines.len())
+        cells = self._cells(data, lines.len(), quoted)
         if cells is not None or len(data) <= SMALLEST:
             yield lines, data, cells
             return
@@ -219,8 +221,8 @@ class BlockReader:
             yield lines, data, None
             return
         count = count_of(data[:half], b"\n")
-        yield from self._pieces(lines.head(count), data[:half])
-        yield from self._pieces(lines.slice(count), data[half:])
+        yield from self._pieces(lines.head(count), data[:half], quoted)
+        yield from self._pieces(lines.slice(count), data[half:], quoted)
 
     def _mixed(self, lines: pl.Series, data: bytes, block: Block, frames: list[pl.DataFrame], first: bool) -> None:
         """Lines with quotes, blanks or odd lengths: cells by the CSV reader, whole rows still by column."""
@@ -238,11 +240,11 @@ class BlockReader:
             numbers = pl.Series([number for number, _ in plain], dtype=pl.Int64)
             self._columns(_without_empty(cells), numbers, block, frames, first)
 
-    def _cells(self, data: bytes, lines: int) -> pl.DataFrame | None:
+    def _cells(self, data: bytes, lines: int, quoted: bool) -> pl.DataFrame | None:
         """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return None
-        found = self._parsed(data)
+        found = self._parsed(data, quoted)
         if found is None or found.height != lines:
             return None
         # The parser refuses lines that are too long and fills up those that are too short with nulls.
@@ -251,27 +253,27 @@ class BlockReader:
             return None
         return found
 
-    def _parsed(self, data: bytes) -> pl.DataFrame | None:
+    def _parsed(self, data: bytes, quoted: bool) -> pl.DataFrame | None:
         """The cells by types as far as the parser can read them so, else as texts; None where lines are too long."""
         types = [self._native(index) for index in range(self.width)]
         numbers = any(isinstance(kind, pl.Decimal) for kind in types)
         found = None
         if numbers and self.patience > 0 and not has_finer_number(data, self.places):
-            found = self._parse(data, types)
+            found = self._parse(data, types, quoted)
             self.patience = self.patience - 1 if found is None else min(PATIENCE, self.patience + 1)
         if found is None:
-            found = self._parse(data, [pl.String()] * self.width)
-        return _without_empty(found) if found is not None and b'"' in data else found
+            found = self._parse(data, [pl.String()] * self.width, quoted)
+        return _without_empty(found) if found is not None and quoted else found
 
     def _native(self, index: int) -> pl.DataType:
         """The type as which the parser reads a column."""
         return pl.String() if index == self.subject else self.columns[index].native(self.places)
 
-    def _parse(self, data: bytes, types: Sequence[pl.DataType]) -> pl.DataFrame | None:
+    def _parse(self, data: bytes, types: Sequence[pl.DataType], quoted: bool) -> pl.DataFrame | None:
         schema = {str(index): kind for index, kind in enumerate(types)}
         try:
             return pl.read_csv(data, has_header=False, schema=schema, separator=self.source.delimiter,
-                               quote_char='"' if b'"' in data else None, truncate_ragged_lines=False)
+                               quote_char='"' if quoted else None, truncate_ragged_lines=False)
         except pl.exceptions.PolarsError:
             return None
 

@@ -166,8 +166,8 @@ class CaseTables:
         given = [pl.col(one).alias(column) for one, column in self._compared(name).items() if one != column]
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
         kept = 0
-        for line, data in source.blocks():
-            block = reader.read(line, data)
+        for lines in source.blocks():
+            block = reader.read(lines)
             if block.loose:
                 raise FactError(Problem("finer-than-column", self.place(number * LINES + block.loose[0][0]), {
                     "value": self._finer(program, block)}))

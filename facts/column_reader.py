@@ -101,8 +101,8 @@ class Spellings:
 
 def _any_of(cells: pl.Series, texts: Sequence[str]) -> pl.Series:
     """Which cells are one of a few texts; null where there is no cell."""
-    found = cells != cells  # never, and null where there is no cell
-    for text in texts:
+    found = cells == texts[0] if texts else cells != cells  # never, and null where there is no cell
+    for text in texts[1:]:
         found |= cells == text
     return found
 

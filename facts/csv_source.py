@@ -7,7 +7,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import polars as pl
 
@@ -24,6 +24,18 @@ BLOCK = 6 << 20
 HEAD = 256 << 10
 TAIL = 4 << 10
 """Bytes in which the end of a line is looked for at a time."""
+
+
+class Lines(NamedTuple):
+    """Some lines of a file, one after the other: the number of the first, their bytes or their cells, and how many.
+
+    `quoted`: there are quotes among the bytes.
+    """
+
+    first: int
+    data: bytes | pl.DataFrame
+    height: int
+    quoted: bool = False
 
 
 class Source:
@@ -55,8 +67,8 @@ class Source:
         self.delimiter = delimiter_of(text, self.name, self.grid, self.layout)
         self.text = text
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
-        """The lines below the heading: the number of a block's first line, and its bytes in UTF-8."""
+    def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
+        """The lines below the heading, in UTF-8."""
         last = self.layout.heading_rows[-1]
         line, undecided = 1, self.encoding == "utf-8" and not self.certain
         decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None
@@ -69,7 +81,8 @@ class Source:
                 if not data:
                     return
                 wanted = size
-                if b'"' in data:
+                quoted = b'"' in data
+                if quoted:
                     whole = self._row_end(data, line)
                     if not whole and file.tell() < self.size:
                         wanted += len(data)
@@ -97,7 +110,7 @@ class Source:
                         data = data[data.find(b"\n") + 1 or len(data):]
                     start = min(last + 1, line)
                 if data:
-                    yield start, data
+                    yield Lines(start, data, line - start, quoted)
 
     def reword(self, problem: Problem) -> Problem:
         """A problem of a row in the words of this kind of file."""

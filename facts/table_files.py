@@ -15,9 +15,10 @@ import polars as pl
 
 from engine.errors import FactError, Problem
 from engine.source import Location
-from facts.csv_source import BLOCK, Source, recognise, width_of
+from facts.csv_source import BLOCK, Lines, Source, recognise, width_of
 from facts.grid import Grid
 from facts.headings import Target
+from facts.plain_bytes import count_of
 
 SAMPLE = 200
 ROWS_AT_ONCE = 100_000
@@ -80,7 +81,7 @@ class JsonLinesSource(Source):
                 except (ValueError, RecursionError) as error:
                     yield number, str(error)
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
+    def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
         rows: list[list[str]] = []
         start = 1
         for number, found in self._objects():
@@ -93,14 +94,14 @@ class JsonLinesSource(Source):
                 self.faults[number] = str(found)
                 rows.append([_BROKEN])
             if len(rows) == ROWS_AT_ONCE:
-                yield start, self._block(rows)
+                yield self._block(start, rows)
                 rows, start = [], number + 1
         if rows:
-            yield start, self._block(rows)
+            yield self._block(start, rows)
 
-    def _block(self, rows: list[list[str]]) -> bytes:
-        lines = self._csv(rows)
-        return lines.replace(_BROKEN, '"json"!').encode()
+    def _block(self, start: int, rows: list[list[str]]) -> Lines:
+        data = self._csv(rows).replace(_BROKEN, '"json"!').encode()
+        return Lines(start, data, count_of(data, b"\n"), b'"' in data)
 
     def reword(self, problem: Problem) -> Problem:
         reason = self.faults.get(problem.location.line or 0)
@@ -132,10 +133,11 @@ class ParquetSource(Source):
         return frame.with_columns(
             pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind != pl.String())
 
-    def blocks(self, size: int = BLOCK) -> Iterator[tuple[int, bytes | pl.DataFrame]]:
+    def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
         total = self.frame.select(pl.len()).collect().item()
         for start in range(0, total, ROWS_AT_ONCE):
-            yield start + 1, self._cells(self.frame.slice(start, ROWS_AT_ONCE).collect())
+            cells = self._cells(self.frame.slice(start, ROWS_AT_ONCE).collect())
+            yield Lines(start + 1, cells, cells.height)
 
 
 def open_source(path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> Source:

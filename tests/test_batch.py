@@ -196,8 +196,8 @@ def test_plain_blocks_are_read_by_the_parser_itself(
     monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 1_000))
     taken: list[str] = []
 
-    def watched(self: Any, data: bytes, types: Any) -> pl.DataFrame | None:
-        found = parse(self, data, types)
+    def watched(self: Any, data: bytes, types: Any, quoted: bool) -> pl.DataFrame | None:
+        found = parse(self, data, types, quoted)
         kinds = {kind.base_type() for kind in types}
         taken.append(("" if found is not None else "no ") + "+".join(sorted(str(kind) for kind in kinds)))
         return found
