@@ -22,6 +22,7 @@ from engine.model import Row
 from engine.source import Location
 from engine.types import Kind
 from engine.values import Value
+from facts.cell_parser import CellParser, without_empty
 from facts.column_reader import FactColumn, LabelColumn, either
 from facts.csv_source import Lines, Source
 from facts.from_csv import MAX_CELL
@@ -29,15 +30,13 @@ from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken
 from facts.grid import Grid
 from facts.headings import GridRow, is_numbering
 from facts.numbers import Fault
-from facts.plain_bytes import count_of, delimiters_of, has_finer_number, line_starts, oddly_quoted
+from facts.plain_bytes import count_of, line_starts, oddly_quoted
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
 
 SMALLEST = 64 << 10
 """Blocks no larger are read row by row where something in them is unusual."""
 SAMPLED_ROWS = 2_000
-PATIENCE = 8
-"""Blocks that the parser may fail to read by types, more than it reads, before it is no longer asked to."""
 
 
 @dataclass
@@ -100,12 +99,6 @@ def _numbers(first: int, count: int) -> pl.Series:
     return pl.int_range(first, first + count, eager=True)
 
 
-def _without_empty(cells: pl.DataFrame) -> pl.DataFrame:
-    """The cells with a null for each empty text."""
-    empty = [cell.name for cell in cells if cell.dtype == pl.String() and (cell == "").any()]
-    return cells.with_columns(pl.when(pl.col(empty) != "").then(pl.col(empty))) if empty else cells
-
-
 def _lines_at(data: bytes, starts: Sequence[int], places: Iterable[int]) -> bytes:
     """Some of the lines, told by their places."""
     return b"".join(data[starts[place] : starts[place + 1]] for place in places)
@@ -134,8 +127,7 @@ class BlockReader:
         names = (index for index in range(self.width)
                  if index not in self.facts or self.facts[index].of.type.kind is Kind.TEXT)
         self.subject = self.key_index if self.key_index is not None else next(names, None)
-        self.places = max((column.places or 0 for column in self.facts.values()), default=0)
-        self.patience = PATIENCE
+        self.parser = CellParser(self.columns, self.subject, source.delimiter)
 
     def _sample(self) -> list[list[str]]:
         last = self.source.layout.heading_rows[-1]
@@ -161,7 +153,7 @@ class BlockReader:
         numbers = _numbers(line, some.height)
         if isinstance(data, pl.DataFrame):
             whole.size = int(data.estimated_size())
-            pieces: Iterator[_Piece] = iter([(numbers, b"", _without_empty(data))])
+            pieces: Iterator[_Piece] = iter([(numbers, b"", without_empty(data))])
         else:
             whole.size = len(data)
             pieces = self._split(numbers, data, some.quoted)
@@ -212,7 +204,7 @@ class BlockReader:
 
     def _pieces(self, lines: pl.Series, data: bytes, quoted: bool) -> Iterator[_Piece]:
         """The lines, cut down until each piece is either a clean table of cells or small."""
-        cells = self._cells(data, lines.len(), quoted)
+        cells = self.parser.cells(data, lines.len(), quoted)
         if cells is not None or len(data) <= SMALLEST:
             yield lines, data, cells
             return
@@ -238,44 +230,7 @@ class BlockReader:
             cells = pl.DataFrame([pl.Series(str(index), column, dtype=pl.String)
                                   for index, column in enumerate(columns)])
             numbers = pl.Series([number for number, _ in plain], dtype=pl.Int64)
-            self._columns(_without_empty(cells), numbers, block, frames, first)
-
-    def _cells(self, data: bytes, lines: int, quoted: bool) -> pl.DataFrame | None:
-        """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
-        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-            return None
-        found = self._parsed(data, quoted)
-        if found is None or found.height != lines:
-            return None
-        # The parser refuses lines that are too long and fills up those that are too short with nulls.
-        if found.to_series(self.width - 1).null_count() and delimiters_of(
-                data, self.source.delimiter.encode()) != lines * (self.width - 1):
-            return None
-        return found
-
-    def _parsed(self, data: bytes, quoted: bool) -> pl.DataFrame | None:
-        """The cells by types as far as the parser can read them so, else as texts; None where lines are too long."""
-        types = [self._native(index) for index in range(self.width)]
-        numbers = any(isinstance(kind, pl.Decimal) for kind in types)
-        found = None
-        if numbers and self.patience > 0 and not has_finer_number(data, self.places):
-            found = self._parse(data, types, quoted)
-            self.patience = self.patience - 1 if found is None else min(PATIENCE, self.patience + 1)
-        if found is None:
-            found = self._parse(data, [pl.String()] * self.width, quoted)
-        return _without_empty(found) if found is not None and quoted else found
-
-    def _native(self, index: int) -> pl.DataType:
-        """The type as which the parser reads a column."""
-        return pl.String() if index == self.subject else self.columns[index].native(self.places)
-
-    def _parse(self, data: bytes, types: Sequence[pl.DataType], quoted: bool) -> pl.DataFrame | None:
-        schema = {str(index): kind for index, kind in enumerate(types)}
-        try:
-            return pl.read_csv(data, has_header=False, schema=schema, separator=self.source.delimiter,
-                               quote_char='"' if quoted else None, truncate_ragged_lines=False)
-        except pl.exceptions.PolarsError:
-            return None
+            self._columns(without_empty(cells), numbers, block, frames, first)
 
     def _columns(self, cells: pl.DataFrame, lines: pl.Series, block: Block, frames: list[pl.DataFrame],
                  first: bool, data: bytes = b"") -> None:
@@ -288,7 +243,7 @@ class BlockReader:
             if index == self.subject and not isinstance(column, FactColumn):
                 values, odd, plain = column.names(own)
             else:
-                values, odd = column.read(own, self.places)
+                values, odd = column.read(own, self.parser.places)
                 plain = index != self.subject
             block.plain &= plain
             if odd is not None:

@@ -120,7 +120,7 @@ class LabelColumn:
         return pl.String()
 
     def read(self, cells: pl.Series, places: int) -> Read:
-        """The values of some cells, as the parser read them (decimals of `places`) or as texts."""
+        """The values of some cells, as the parser read them (decimals of `places`, or whole numbers) or as texts."""
         values, doubtful, _ = self.names(cells)
         return values, doubtful
 
@@ -156,6 +156,7 @@ class FactColumn(LabelColumn):
     """A column of a fact. `usable` is false where only the row reader reads it.
 
     `places` are the decimals of a number as it is stored, in the column's unit; None for all other kinds.
+    `whole`: the numbers of the sample have none.
     """
 
     def __init__(self, column: Column, of: Field, sample: Sequence[str], words: dict[str, int]) -> None:
@@ -174,8 +175,10 @@ class FactColumn(LabelColumn):
 
         self.verdict = verdict
         self.places = self._places()
+        self.whole = not any("." in cell for cell in self.sample)
         self.pattern = None if self.places is None else self._pattern(self.places)
         self.signed = self.of.type.kind is Kind.RATIO and any(cell.endswith("%") for cell in self.sample)
+        self.is_number = self.places is not None and not self.signed
         numeric = of.type.kind in (Kind.MONEY, Kind.RATIO, Kind.QUANTITY)
         self.usable = self.places is not None or not numeric
         self.spellings = None if numeric else Spellings(self._spelled, self.type)
@@ -216,7 +219,7 @@ class FactColumn(LabelColumn):
         return value if value is None else encode(value, self.of.type)
 
     def native(self, places: int) -> pl.DataType:
-        return pl.Decimal(DIGITS, places) if self.places is not None and not self.signed else pl.String()
+        return pl.Decimal(DIGITS, places) if self.is_number else pl.String()
 
     def read(self, cells: pl.Series, places: int) -> Read:
         if self.places is None:
@@ -225,8 +228,20 @@ class FactColumn(LabelColumn):
                 self.spellings = None
                 found = self._texts(cells)
             return found
-        values = self._decimals(cells, places) if isinstance(cells.dtype, pl.Decimal) else self._digits(cells)
+        match cells.dtype:
+            case pl.Int64():
+                values = self._scaled(cells)
+            case pl.Decimal():
+                values = self._decimals(cells, places)
+            case _:
+                values = self._digits(cells)
         return values, self._outside(values, cells)
+
+    def _scaled(self, cells: pl.Series) -> pl.Series:
+        """Whole numbers as they are stored; null where that takes more than 64 bits."""
+        assert self.places is not None
+        scaled = pl.lit(cells).cast(pl.Int128) * 10**self.places
+        return pl.select(scaled.cast(pl.Int64, strict=False)).to_series() if self.places else cells
 
     def _decimals(self, cells: pl.Series, places: int) -> pl.Series:
         """Numbers that the parser read; null where one is finer than the column or has more than 64 bits."""

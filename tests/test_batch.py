@@ -23,6 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 import facts.blocks
+import facts.cell_parser
 import facts.csv_source
 from commands.batch import batch as command
 from engine.errors import FactError
@@ -192,7 +193,7 @@ def test_plain_blocks_are_read_by_the_parser_itself(
     source = tmp_path / "in.csv"
     rows = [f"{name},是,{task},900.5,200.25" for task in (1000, 1000.25) for name in "甲乙丙丁" * 20]
     source.write_text("\n".join([HEADING, *rows, "戊,是,缺,900.5,200.25", *rows]) + "\n", encoding="utf-8")
-    blocks, parse = facts.csv_source.Source.blocks, facts.blocks.BlockReader._parse
+    blocks, parse = facts.csv_source.Source.blocks, facts.cell_parser.CellParser._parse
     monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 1_000))
     taken: list[str] = []
 
@@ -202,11 +203,35 @@ def test_plain_blocks_are_read_by_the_parser_itself(
         taken.append(("" if found is not None else "no ") + "+".join(sorted(str(kind) for kind in kinds)))
         return found
 
-    monkeypatch.setattr(facts.blocks.BlockReader, "_parse", watched)
+    monkeypatch.setattr(facts.cell_parser.CellParser, "_parse", watched)
     summary = run(pack, source, tmp_path / "out.csv", workers=1)
     assert (summary.evaluated, dict(summary.rejected)) == (320, {"cell": 1})
     assert taken.count("no Decimal+String") == 1
     assert taken.count("Decimal+String") > len(taken) // 2
+
+
+def test_whole_numbers_are_read_as_such_until_one_has_decimals(
+        pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "in.csv"
+    rows = [f"甲{number},是,1000,{840 + number % 120},200" for number in range(facts.blocks.SAMPLED_ROWS + 100)]
+    odd = ["乙,是,1000,849.99,200", "丙,是,1000,850.00,200", "丁,是,+1000,850,200", "戊,是,1000, 850,200",
+           "己,是,99999999999999999999,1,200", "庚,是,1000,-1,200", "辛,是,1000,,200", "壬,是,1000,1e3,200"]
+    source.write_text("\n".join([HEADING, *rows, *odd, *rows[:200]]) + "\n", encoding="utf-8")
+    blocks, parse = facts.csv_source.Source.blocks, facts.cell_parser.CellParser._parse
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 5_000))
+    as_whole: list[bool] = []
+
+    def watched(self: Any, data: bytes, types: Any, quoted: bool) -> pl.DataFrame | None:
+        found = parse(self, data, types, quoted)
+        if pl.Int64() in types:
+            as_whole.append(found is not None)
+        return found
+
+    monkeypatch.setattr(facts.cell_parser.CellParser, "_parse", watched)
+    summary = run(pack, source, tmp_path / "out.csv", workers=1)
+    assert by_batch(tmp_path / "out.csv", summary) == by_rows(pack, source)
+    assert as_whole.count(False) in (1, 2)  # the blocks in which the odd ones are
+    assert as_whole.count(True) > 8
 
 
 def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
