@@ -579,7 +579,7 @@ def _in_order(blocks: Iterator[Lines], work: Callable[[Lines], _Done], workers: 
         waiting: deque[Future[_Done]] = deque()
         for lines in blocks:
             waiting.append(pool.submit(work, lines))
-            if len(waiting) >= workers:
+            if len(waiting) > workers:  # one is read ahead
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -21,7 +21,7 @@ from facts.text import is_damaged_utf8, undecodable
 
 BLOCK = 6 << 20
 """Bytes read at a time."""
-HEAD = 256 << 10
+HEAD = 64 << 10
 TAIL = 4 << 10
 """Bytes in which the end of a line is looked for at a time."""
 
