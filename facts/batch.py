@@ -41,6 +41,7 @@ from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
 from facts.reading import read_facts
+from facts.repeated import Repeated, repeated_subjects
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally
 
@@ -256,13 +257,14 @@ class Batch:
         present = frozenset(column.field for column in source.layout.columns if column.field is not None)
         chosen = self.choose(source.target, present)
         reader = BlockReader(source, chosen.program)
+        repeated = repeated_subjects(chosen.dossier, reader) if chosen.dossier is not None else None
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
         workers = self.options.workers if isinstance(self.engine, PolarsEngine) else 1
         with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer, \
                 ThreadPoolExecutor(1) as pen:
             written = None
             for block, table, sums in _in_order(
-                    source.blocks(), lambda lines: self._block(reader, chosen, path, lines), workers):
+                    source.blocks(), lambda lines: self._block(reader, chosen, repeated, path, lines), workers):
                 self._account(block, summary)
                 if self.options.keep is not None:
                     self.options.keep.block(chosen.program, block)
@@ -286,10 +288,15 @@ class Batch:
         summary.evaluated += block.rows_in - sum(block.rejected.values()) - sum(block.skipped.values())
         summary.report(block.problems)
 
-    def _block(self, reader: BlockReader, chosen: _Chosen, path: Path,
+    def _block(self, reader: BlockReader, chosen: _Chosen, repeated: Repeated | None, path: Path,
                lines: Lines) -> tuple[Block, pl.DataFrame, Sums]:
+        def place(row: int) -> Location:
+            return Location(str(path), line=row)
+
         block = reader.read(lines)
-        table, sums = self._assess(chosen, block, lambda row: Location(str(path), line=row))
+        if repeated is not None:
+            repeated.refuse(block, lines, place, MAX_PROBLEMS)
+        table, sums = self._assess(chosen, block, place)
         return block, table, sums
 
     def _assess(self, chosen: _Chosen, block: Block, place: Callable[[int], Location]) -> tuple[pl.DataFrame, Sums]:

@@ -32,6 +32,7 @@ from facts.csv_source import Source
 from facts.grid import Grid
 from facts.headings import Target
 from facts.joining import MAX_NAMES, MAX_SUGGESTED
+from facts.repeated import folded
 from facts.table_files import open_source
 from facts.tally import Draft
 
@@ -44,8 +45,6 @@ LINES = 2**40
 """A row's number is that of its file times this, and its line."""
 SUBJECT_NAME = "#name"
 _FOLD, _FAULT, _LACKS, _GIVEN = "#fold", "#fault", "#lacks", "#given "
-_PLAIN = r"^[\u4e00-\u9fff0-9a-z]*$"
-"""Names that are their own folded form."""
 
 
 @dataclass
@@ -173,7 +172,7 @@ class CaseTables:
                     "value": self._finer(program, block)}))
             frame = program.fill(block.frame.with_columns(given))
             frame = frame.with_columns(
-                (pl.lit(number * LINES) + pl.col(ROW)).alias(N), _folded(frame.get_column(self.key)).alias(_FOLD),
+                (pl.lit(number * LINES) + pl.col(ROW)).alias(N), folded(frame.get_column(self.key)).alias(_FOLD),
                 pl.lit(None, dtype=pl.String).alias(_FAULT), pl.lit("").alias(_LACKS))
             self.pieces.append(f"in_{name}", frame.select(pl.col(one).cast(kind) for one, kind in schema.items()))
             if block.faulty:
@@ -360,14 +359,6 @@ class CaseTables:
         schema = self.program.schema(name)
         for frame in self.pieces.frames(query):
             yield frame.with_columns(pl.col(one).cast(kind) for one, kind in schema.items() if one in frame.columns)
-
-
-def _folded(names: pl.Series) -> pl.Series:
-    """Names as they are compared (`fold`)."""
-    other = names.filter(~names.str.contains(_PLAIN)).unique()
-    if not other.len():
-        return names
-    return names.replace(other, pl.Series([fold(name) for name in other], dtype=pl.String))
 
 
 __all__ = ["IN_BLOCKS", "LINES", "SUBJECT_NAME", "CaseFiles", "CaseTables", "recognise_files"]

@@ -59,6 +59,15 @@ class CellParser:
             return None
         return without_empty(found) if quoted else found
 
+    def column(self, data: bytes, place: int) -> pl.Series | None:
+        """The texts of one column of lines without quotes, which may be of any length."""
+        schema = {str(number): pl.String() for number in range(self.width)}
+        try:
+            return pl.read_csv(data, has_header=False, schema=schema, columns=[place], separator=self.delimiter,
+                               quote_char=None, truncate_ragged_lines=True).to_series()
+        except pl.exceptions.PolarsError:
+            return None
+
     def _by_types(self, data: bytes, quoted: bool) -> pl.DataFrame | None:
         """The cells with numbers as such; None where one cannot be read so."""
         for way in self.ways:

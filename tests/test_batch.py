@@ -489,6 +489,33 @@ def test_columns_given_by_hand_are_read_in_blocks_as_in_whole_files(pack: Pack, 
         assert (table.rows_in, table.accepted) == (1, 1)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_subject_named_twice_is_refused_as_where_rows_are_joined(
+        pack: Pack, tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Width, case and blanks of a name do not matter; numbers finer than a column and bad cells among them."""
+    chance = random.Random(seed)
+    blocks = facts.csv_source.Source.blocks
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 400))
+    names = [f"{name}{chance.choice(['', ' ', '局'])}" for name in "甲乙丙ＡaA" for _ in range(3)] + ["", "合计", '"丁,局"']
+    names += [f"独{number}" for number in range(60)] if seed % 2 else []
+    lines = ["部门名称,是否有任务,任务数(元),实际争取(元),下年公用经费(元),6月支出进度(%)"]
+    for _ in range(80):
+        lines.append(",".join((
+            chance.choice(names), chance.choice("是是是否"), chance.choice(["1000", "1000.001", "缺", ""]),
+            chance.choice(["900", "901"]), "200", chance.choice(["50", "50.1234567", "50.12345670"]))))
+    source = tmp_path / "in.csv"
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv", provisions=(), record="departments.department")
+    joined = read_facts([source], dossiers=pack.dossiers, record="departments.department")
+    assert dict(summary.rejected) == dict(joined.counts.rejected_by)
+    assert summary.evaluated == joined.counts.accepted
+    assert {int(row["row"]) for row in rows_of(tmp_path / "out.csv")} <= {case.subject.at.line for case in joined.cases}
+    told, wanted = ([(one.code, one.location.line, one.fields.get("first_at"), one.fields.get("key")) for one in problems
+                     if one.severity == "error"] for problems in (summary.problems, joined.problems))
+    assert sorted(told, key=str) == sorted(wanted, key=str)
+    assert any(code == "conflicting-subject" for code, *_ in told)
+
+
 def test_related_files_are_joined_and_a_key_without_a_partner_is_a_problem(pack: Pack, tmp_path: Path) -> None:
     (tmp_path / "firms.csv").write_text("企业名称,在本州注册,总部迁驻楚雄\n甲公司,是,否\n乙公司,是,否\n", encoding="utf-8")
     (tmp_path / "promotions.csv").write_text(
