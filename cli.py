@@ -351,13 +351,10 @@ def _summary(submission: Any, checked: Any, day: date, lang: Lang) -> None:
 
 def _counts(submission: Any, lang: Lang) -> str:
     """Rows in = accepted + rejected + skipped, with the kinds of each."""
+    from facts.tally import kinds_shown
+
     counts = submission.counts
-
-    def kinds(by: dict[str, int]) -> str:
-        inner = ", ".join(f"{_ROW_KINDS.get(kind, (kind, kind))[lang == 'en']} {number}" for kind, number in by.items())
-        return ("（" + inner + "）" if lang == "zh" else f" ({inner})") if inner else ""
-
-    rejected, skipped = kinds(counts.rejected_by), kinds(counts.skipped_by)
+    rejected, skipped = kinds_shown(counts.rejected_by, lang), kinds_shown(counts.skipped_by, lang)
     if lang == "zh":
         return (
             f"读入 {counts.rows_in} 行 = 采用 {counts.accepted} + 退回 {counts.rejected}{rejected}"
@@ -367,15 +364,6 @@ def _counts(submission: Any, lang: Lang) -> str:
         f"{counts.rows_in} rows in = {counts.accepted} accepted + {counts.rejected} rejected{rejected}"
         f" + {counts.skipped} skipped{skipped}"
     )
-
-
-_ROW_KINDS = {
-    "blank": ("空行", "blank"), "total": ("合计行", "totals"), "note": ("备注行", "notes"),
-    "heading": ("表头", "headings"), "numbering": ("编号行", "numbering"), "title": ("标题行", "titles"),
-    "unrecognised": ("未识别的表", "not recognised"),
-    "cell": ("单元格有误", "bad cells"), "row": ("行有误", "bad rows"), "duplicate": ("重复", "duplicates"),
-    "partner": ("找不到所属对象", "without a partner"), "fellow": ("同组有误", "belongs to a rejected case"),
-}  # fmt: skip
 
 
 # rules

@@ -134,10 +134,9 @@ class _Bar:
 
 
 def _account(name: str, summary: Any, lang: Lang) -> str:
-    def kinds(by: Any) -> str:
-        return f"（{'，'.join(f'{kind} {count}' for kind, count in by.most_common())}）" if by else ""
+    from facts.tally import kinds_shown
 
-    rejected, skipped = kinds(summary.rejected), kinds(summary.skipped)
+    rejected, skipped = kinds_shown(summary.rejected, lang), kinds_shown(summary.skipped, lang)
     rate = f"{summary.rows_in / summary.seconds:,.0f}" if summary.seconds else "—"
     if lang == "zh":
         return (f"{name}：读入 {summary.rows_in} 行 = 已评 {summary.evaluated}"
@@ -153,11 +152,13 @@ def _results(pack: Any, summary: Any, lang: Lang) -> list[str]:
 
     lines = []
     for identity, counts in summary.sums.statuses.items():
-        shown = "，".join(f"{LABELS[status].get(lang)} {count}" for status, count in counts.most_common())
+        shown = ("，" if lang == "zh" else ", ").join(
+            f"{LABELS[status].get(lang)} {count}" for status, count in counts.most_common())
+        shown = shown or ("没有一行涉及" if lang == "zh" else "arises for no row")
         amount = summary.sums.money.get(identity, {}).get("amount")
         money = "" if amount is None else (f"；金额合计 {money_text(amount)} 元" if lang == "zh"
                                             else f"; total {money_text(amount)} yuan")
-        lines.append(f"  {pack.provision(identity).label.get(lang)}：{shown}{money}")
+        lines.append(f"  {pack.provision(identity).label.get(lang)}{'：' if lang == 'zh' else ': '}{shown}{money}")
     return lines
 
 

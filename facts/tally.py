@@ -8,12 +8,39 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-from engine.model import Row
+from engine.errors import Lang
+from engine.model import Row, Text
 from facts.columns import Column, UnitFrom
 from facts.headings import Target
 
 SkipKind = Literal["blank", "total", "note", "heading", "numbering", "title", "unrecognised"]
 RejectKind = Literal["cell", "row", "heading", "duplicate", "partner", "fellow"]
+
+ROW_KINDS = {
+    "blank": Text("空行", "blank"),
+    "total": Text("合计行", "totals"),
+    "note": Text("备注行", "notes"),
+    "heading": Text("表头", "headings"),
+    "numbering": Text("编号行", "numbering"),
+    "title": Text("标题行", "titles"),
+    "unrecognised": Text("未识别的表", "not recognised"),
+    "cell": Text("单元格有误", "bad cells"),
+    "row": Text("行有误", "bad rows"),
+    "duplicate": Text("重复", "duplicates"),
+    "partner": Text("找不到所属对象", "without a partner"),
+    "fellow": Text("同组有误", "belongs to a rejected case"),
+    "calendar": Text("超出节假日历", "beyond the calendar"),
+}
+"""Why a row was skipped or rejected, in words."""
+
+
+def kinds_shown(counts: Mapping[str, int], lang: Lang) -> str:
+    """How many rows were skipped or rejected for what, in brackets; empty where none was."""
+    if not counts:
+        return ""
+    most = sorted(counts.items(), key=lambda one: -one[1])
+    shown = ("、" if lang == "zh" else ", ").join(f"{ROW_KINDS[kind].get(lang)} {count}" for kind, count in most)
+    return f"（{shown}）" if lang == "zh" else f" ({shown})"
 
 
 @dataclass(frozen=True, slots=True)

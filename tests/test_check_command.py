@@ -60,7 +60,7 @@ def test_the_example_workbook_gives_one_line_each_and_a_total() -> None:
     assert by_name["工业和信息化局"] is None
     result = hegui("check", EXAMPLES / "departments.xlsx", "--as-of", "2019-12-31")
     assert result.exit_code == 1
-    assert "读入 43 行 = 采用 40 + 退回 0 + 略过 3（空行 1, 合计行 1, 备注行 1）" in result.stderr
+    assert "读入 43 行 = 采用 40 + 退回 0 + 略过 3（空行 1、合计行 1、备注行 1）" in result.stderr
 
 
 def firm(tmp_path: Path, registered: str = "是", payment: str = "") -> Path:

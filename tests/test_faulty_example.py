@@ -39,7 +39,7 @@ def test_each_fault_is_named_with_its_cell(results: tuple[Path, str]) -> None:
 
 def test_the_account_adds_up_row_by_row(results: tuple[Path, str]) -> None:
     folder, said = results
-    assert "读入 43 行 = 已评 25 + 退回 15（cell 13，duplicate 2） + 略过 3（blank 1，total 1，note 1）" in said
+    assert "读入 43 行 = 已评 25 + 退回 15（单元格有误 13、重复 2） + 略过 3（空行 1、合计行 1、备注行 1）" in said
     with (folder / "out.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {int(row["row"]) for row in csv.DictReader(file)}
     faulty = {int("".join(filter(str.isdigit, cell))) for cell in FAULTS}

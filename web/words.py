@@ -30,20 +30,3 @@ ROLE_WORDS = {
     "officer": Text("经办", "officer"),
     "analyst": Text("分析", "analyst"),
 }
-
-SKIPPED_WORDS = {
-    "blank": Text("空行", "blank"),
-    "total": Text("合计行", "totals"),
-    "note": Text("备注行", "notes"),
-    "heading": Text("表头", "headings"),
-    "numbering": Text("编号行", "numbering"),
-    "title": Text("标题行", "titles"),
-    "unrecognised": Text("未识别的表", "not recognised"),
-    "cell": Text("单元格有误", "bad cells"),
-    "row": Text("行有误", "bad rows"),
-    "duplicate": Text("重复", "duplicates"),
-    "partner": Text("找不到所属对象", "without a partner"),
-    "fellow": Text("同组有误", "belongs to a rejected case"),
-    "calendar": Text("超出节假日历", "beyond the calendar"),
-}
-"""Why a row was skipped or rejected."""

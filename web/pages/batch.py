@@ -14,6 +14,7 @@ from engine.load import Pack
 from engine.model import Field, Text
 from engine.types import Kind
 from facts.columns import Given, units_for
+from facts.tally import ROW_KINDS
 from web import grid
 from web.api import batch_state
 from web.auth import Visitor
@@ -26,7 +27,7 @@ from web.pages.calculate import day_of
 from web.problems import ApiProblem
 from web.reasons import reasons_of
 from web.uploads import SUFFIXES
-from web.words import SKIPPED_WORDS, tone
+from web.words import tone
 
 router = APIRouter()
 Officer = Annotated[Visitor, Depends(needs("officer"))]
@@ -148,7 +149,7 @@ def show(
         table=table,
         page=page,
         pages=max(1, -(-rows.matching // PAGE)) if rows is not None else 1,
-        skipped_words=SKIPPED_WORDS,
+        skipped_words=ROW_KINDS,
         tones={label.get(lang): tone(status) for status, label in LABELS.items()},
         columns=_columns(pack, summary, batch, lang),
         records=_records(pack, lang),
