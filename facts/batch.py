@@ -276,6 +276,9 @@ class Batch:
                     progress(block.rows_in, block.size)
             if written is not None:
                 written.result()
+        if not summary.rows_in:
+            summary.report([Problem("no-rows", source.grid.place(source.layout.heading_rows[-1], 0, ""), {
+                "record": source.target.shown}, "warning")])
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
                       summary.rejected, summary.skipped)
         summary.tables.append(tally.info())

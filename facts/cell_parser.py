@@ -46,8 +46,6 @@ class CellParser:
 
     def cells(self, data: bytes, lines: int, quoted: bool) -> pl.DataFrame | None:
         """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
-        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-            return None
         found = self._by_types(data, quoted)
         if found is None:
             found = self._parse(data, self.texts, quoted)
@@ -60,7 +58,7 @@ class CellParser:
         return without_empty(found) if quoted else found
 
     def column(self, data: bytes, place: int) -> pl.Series | None:
-        """The texts of one column of lines without quotes, which may be of any length."""
+        """The texts of one column of lines without quotes, which may be of any length; None where it cannot tell."""
         schema = {str(number): pl.String() for number in range(self.width)}
         try:
             return pl.read_csv(data, has_header=False, schema=schema, columns=[place], separator=self.delimiter,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from facts.text import is_damaged_utf8, undecodable
 BLOCK = 6 << 20
 """Bytes read at a time."""
 HEAD = 64 << 10
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 TAIL = 4 << 10
 """Bytes in which the end of a line is looked for at a time."""
 
@@ -60,8 +62,10 @@ class Source:
         self.certain = not head.isascii()
         """Whether the beginning of the file tells its encoding."""
         text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
+        self.end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
+        """What lines end with: old programs write a carriage return alone."""
         if len(head) < self.size:
-            text = text[: text.rfind("\n") + 1]
+            text = text[: text.rfind(self.end.decode()) + 1]
         self.grid, self.target, self.layout = recognise(text, self.name, path.stem, targets, forced)
         self.width = width_of(self.grid, self.layout)
         self.delimiter = delimiter_of(text, self.name, self.grid, self.layout)
@@ -77,10 +81,12 @@ class Source:
             wanted = size
             while True:
                 here = file.tell()
-                data = _whole_lines(file, wanted, self.size)
+                data = _whole_lines(file, wanted, self.size, self.end)
                 if not data:
                     return
                 wanted = size
+                if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+                    data = _LONE_RETURN.sub(b"\n", data)  # it ends a line as well
                 quoted = b'"' in data
                 if quoted:
                     whole = self._row_end(data, line)
@@ -150,19 +156,19 @@ class Source:
                 self.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
 
 
-def _whole_lines(file: BinaryIO, size: int, end: int) -> bytes:
+def _whole_lines(file: BinaryIO, size: int, length: int, end: bytes) -> bytes:
     """The lines that come next, about so many bytes of them; all the rest where no line ends before that.
 
     The end of the last line is looked for first, so that nothing has to be copied once it is read.
     """
     here = file.tell()
     stop = here + size
-    while stop < end:
+    while stop < length:
         low = stop
         while low > here:
             low, high = max(here, low - TAIL), low
             file.seek(low)
-            found = file.read(high - low).rfind(b"\n")
+            found = file.read(high - low).rfind(end)
             if found >= 0:
                 file.seek(here)
                 return file.read(low + found + 1 - here)

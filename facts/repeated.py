@@ -45,18 +45,20 @@ class Repeated:
 
     def refuse(self, block: Block, lines: Lines, place: Callable[[int], Location], room: int) -> None:
         """Takes such rows out of a block; at most `room` problems are told of them."""
-        before = block.frame.height + len(block.loose)
-        block.frame = block.frame.filter(~block.frame.get_column(ROW).is_in(self.rows.implode()))
-        refused = {*self.rows.filter(self.rows.is_in([number for number, _, _ in block.loose]))} if block.loose else ()
+        refused = {*self.rows.filter(_within(self.rows, lines))}
+        block.frame = block.frame.filter(~block.frame.get_column(ROW).is_in(list(refused)))
         block.loose = [one for one in block.loose if one[0] not in refused]
-        count = before - block.frame.height - len(block.loose)
-        if count:
-            block.rejected["duplicate"] = block.rejected.get("duplicate", 0) + count
+        if refused:
+            block.rejected["duplicate"] = block.rejected.get("duplicate", 0) + len(refused)
         label = self.record.label
-        here = self.told.filter(pl.col("with").is_between(lines.first, lines.first + lines.height, closed="left"))
+        told = self.told.filter(_within(self.told.get_column("with"), lines))
         block.problems += [Problem("duplicate-subject" if same else "conflicting-subject", place(at), {
             "key": name, "record": label.zh, "record_en": label.en or self.record.name, "first_at": str(place(other))})
-            for _, at, other, name, same in here.head(room).iter_rows()]
+            for _, at, other, name, same in told.head(room).iter_rows()]
+
+
+def _within(numbers: pl.Series, lines: Lines) -> pl.Series:
+    return numbers.is_between(lines.first, lines.first + lines.height, closed="left")
 
 
 def repeated_subjects(dossier: Dossier, reader: BlockReader) -> Repeated | None:

@@ -234,6 +234,29 @@ def test_whole_numbers_are_read_as_such_until_one_has_decimals(
     assert as_whole.count(True) > 8
 
 
+@pytest.mark.parametrize("ends", ["\r", "\r\n", "\n\r", "\n\n\r\n", "\r\r\n"])
+def test_lines_end_in_every_way(pack: Pack, tmp_path: Path, ends: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A carriage return alone ends a line too, whether all do or one among others."""
+    blocks = facts.csv_source.Source.blocks
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 300))
+    monkeypatch.setattr(facts.csv_source, "HEAD", 500)
+    lines = [HEADING, *(f"甲{number},是,1000,{880 + number},200" for number in range(30)), '"乙\r丙",是,1000,1,5', "丁,是,1,x,5"]
+    kinds = [ends] if ends == "\r" else list(ends.replace("\r\n", "w"))
+    source = tmp_path / "in.csv"
+    source.write_bytes("".join(
+        line + kinds[place % len(kinds)].replace("w", "\r\n") for place, line in enumerate(lines)).encode())
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert by_batch(tmp_path / "out.csv", summary) == by_rows(pack, source)
+    assert summary.evaluated == 31
+
+
+def test_a_heading_without_rows_is_said_to_be_one(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(HEADING + "\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert [(one.code, one.severity) for one in summary.problems][-1] == ("no-rows", "warning")
+
+
 def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
     text = messy_csv(300, random.Random(9), 0.9)
     results = set()
@@ -503,8 +526,9 @@ def test_a_subject_named_twice_is_refused_as_where_rows_are_joined(
         lines.append(",".join((
             chance.choice(names), chance.choice("是是是否"), chance.choice(["1000", "1000.001", "缺", ""]),
             chance.choice(["900", "901"]), "200", chance.choice(["50", "50.1234567", "50.12345670"]))))
+    end = ("\n", "\r\n", "\r")[seed % 3]
     source = tmp_path / "in.csv"
-    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    source.write_bytes((end.join(lines) + end).encode())
     summary = run(pack, source, tmp_path / "out.csv", provisions=(), record="departments.department")
     joined = read_facts([source], dossiers=pack.dossiers, record="departments.department")
     assert dict(summary.rejected) == dict(joined.counts.rejected_by)
