@@ -274,7 +274,7 @@ class _Writer:
             case "min" | "max" as op:
                 if self.graph.never_null(number):
                     return pl.min_horizontal(left, right) if op == "min" else pl.max_horizontal(left, right)
-                if self.graph[vertex.parts[1]].kind == "const":  # a null stays one; `clip` takes thrice the time
+                if self.graph[vertex.parts[1]].kind == "const":  # a null stays one; `clip` takes longer
                     return pl.when(left > right if op == "min" else left < right).then(right).otherwise(left)
                 first = self.compared("<=" if op == "min" else ">=", left, right, vertex.parts[0])
                 return pl.when(first).then(left).when(~first).then(right)
@@ -357,7 +357,7 @@ class _Writer:
         place = self.place(vertex.parts[0])
         if self.graph.is_partial(vertex):
             return pl.lit(table).gather(place, null_on_oob=True)
-        return pl.lit(table.fill_null(0)).gather(place)  # no such day is asked for; half the time without nulls
+        return pl.lit(table.fill_null(0)).gather(place)  # no other day is asked for; sooner without nulls
 
     def place(self, number: int) -> pl.Expr:
         """A day's place in a table."""
