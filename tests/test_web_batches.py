@@ -27,6 +27,8 @@ KNOWN = ["部门", "争取资金任务（万元）", "实际争取（万元）",
 CHOICES = {"今年目标": {"field": "task_amount", "unit": "万元"}, "实际争取": {"unit": "万元"}}
 DAY = "2019-12-31"
 
+pytestmark = pytest.mark.long  # many files, each assessed anew by worker processes
+
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
