@@ -276,9 +276,8 @@ class Batch:
                     progress(block.rows_in, block.size)
             if written is not None:
                 written.result()
-        if not summary.rows_in:
-            summary.report([Problem("no-rows", source.grid.place(source.layout.heading_rows[-1], 0, ""), {
-                "record": source.target.shown}, "warning")])
+        if not summary.evaluated and not summary.rejected:
+            summary.report([source.grid.no_rows(source.layout, source.target)])
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
                       summary.rejected, summary.skipped)
         summary.tables.append(tally.info())

@@ -185,8 +185,7 @@ class CaseTables:
             if self.progress is not None:
                 self.progress(block.rows_in, block.size)
         if not kept:
-            summary.report([Problem("no-rows", source.grid.place(source.layout.heading_rows[-1], 0, ""), {
-                "record": source.target.shown}, "warning")])
+            summary.report([source.grid.no_rows(source.layout, source.target)])
 
     @staticmethod
     def _finer(program: Program, block: Block) -> str:

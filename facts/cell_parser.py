@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from facts.column_reader import FactColumn, LabelColumn
+from facts.column_reader import DIGITS, FactColumn, LabelColumn
 from facts.plain_bytes import delimiters_of, has_finer_number
 
 PATIENCE = 8
@@ -37,8 +37,7 @@ class CellParser:
         self.places = max((column.places or 0 for column in numbers.values()), default=0)
         """Decimals of all numbers that are read as decimals."""
         self.texts: list[pl.DataType] = [pl.String()] * self.width
-        decimals = [column.native(self.places) if place in numbers else pl.String()
-                    for place, column in enumerate(columns)]
+        decimals = [pl.Decimal(DIGITS, self.places) if place in numbers else pl.String() for place in range(self.width)]
         self.ways = [_Way(decimals)] if numbers else []
         whole = {place for place, column in numbers.items() if column.whole}
         if whole:

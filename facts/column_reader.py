@@ -115,10 +115,6 @@ class LabelColumn:
     def __init__(self, heading: str) -> None:
         self.heading = heading
 
-    def native(self, places: int) -> pl.DataType:
-        """The type as which the parser may read the column."""
-        return pl.String()
-
     def read(self, cells: pl.Series, places: int) -> Read:
         """The values of some cells, as the parser read them (decimals of `places`, or whole numbers) or as texts."""
         values, doubtful, _ = self.names(cells)
@@ -217,9 +213,6 @@ class FactColumn(LabelColumn):
         if self.of.type.kind is Kind.ENUM:
             return self.words.get(str(value))
         return value if value is None else encode(value, self.of.type)
-
-    def native(self, places: int) -> pl.DataType:
-        return pl.Decimal(DIGITS, places) if self.is_number else pl.String()
 
     def read(self, cells: pl.Series, places: int) -> Read:
         if self.places is None:

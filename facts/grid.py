@@ -9,7 +9,7 @@ from itertools import chain, islice
 from engine.errors import Problem
 from engine.source import Location
 from facts.columns import column_letter
-from facts.headings import HEAD_ROWS, GridRow, Head
+from facts.headings import HEAD_ROWS, GridRow, Head, Layout, Target
 from facts.numbers import Fault, Shown
 
 MergedRange = tuple[int, int, int, int]
@@ -73,6 +73,10 @@ class Grid:
         if self.sheet is None:
             return Location(self.file, line=row, path=heading if heading is not None else letter)
         return Location(self.file, sheet=self.sheet, cell=f"{letter}{row}")
+
+    def no_rows(self, layout: Layout, target: Target) -> Problem:
+        """The warning that a table has nothing below its heading."""
+        return Problem("no-rows", self.place(layout.heading_rows[-1], 0, ""), {"record": target.shown}, "warning")
 
     def faulty(self, number: int, cells: list[object]) -> list[object]:
         """The row with error values and uncomputed formulas in place of the blanks a reader gives for them."""

@@ -283,8 +283,7 @@ class _Reading:
         drafts = reader.read()
         target = found[0].target
         if not drafts and not reader.tally.rejected:
-            self.problems.append(Problem("no-rows", grid.place(layout.heading_rows[-1], 0, ""), {
-                "record": target.shown}, "warning"))  # fmt: skip
+            self.problems.append(grid.no_rows(layout, target))
         if target.dossier is not None:
             self.drafts.setdefault(target.dossier.id, []).extend(drafts)
             return

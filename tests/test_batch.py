@@ -250,9 +250,10 @@ def test_lines_end_in_every_way(pack: Pack, tmp_path: Path, ends: str, monkeypat
     assert summary.evaluated == 31
 
 
-def test_a_heading_without_rows_is_said_to_be_one(pack: Pack, tmp_path: Path) -> None:
+@pytest.mark.parametrize("below", ["", "\n", "合计,,1000,900,200\n"])
+def test_a_heading_without_rows_is_said_to_be_one(pack: Pack, tmp_path: Path, below: str) -> None:
     source = tmp_path / "in.csv"
-    source.write_text(HEADING + "\n", encoding="utf-8")
+    source.write_text(f"{HEADING}\n{below}", encoding="utf-8")
     summary = run(pack, source, tmp_path / "out.csv")
     assert [(one.code, one.severity) for one in summary.problems][-1] == ("no-rows", "warning")
 

@@ -162,8 +162,6 @@ class Compiler:
         return found
 
 
-
-
 @dataclass(slots=True)
 class _CompiledMatter:
     """One matter's claim: its plan, the properties it reads, and the amount term of each status."""
