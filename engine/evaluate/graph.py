@@ -187,9 +187,15 @@ class Graph:
             then, other = (self.operation(op, left, part) for part in b.parts[1:])
             if self.never_null(b.parts[0]) or self.differ(then, other):
                 return self.choose(b.parts[0], then, other)
+        if op == "*" and any(self._is_zero(part) and self.never_null(other)
+                             for part, other in ((left, right), (right, left))):
+            return self.vertex("const", 0)
         if op == "//" and b.kind == "const":
             left, right = self._shortened(left, right)
         return self.strict("operation", op, left, right)
+
+    def _is_zero(self, number: int) -> bool:
+        return self[number].kind == "const" and self[number].value == 0
 
     def _shortened(self, dividend: int, divisor: int) -> tuple[int, int]:
         """`(4x + 6) // 10` as `(2x + 3) // 5`: rounding half up makes such."""
@@ -450,7 +456,7 @@ class Graph:
             if form == "full":
                 return (condition, condition, then, then, other, other)
             return (condition, condition, then, other) if form == "strict" else vertex.parts
-        if vertex.kind == "operation" and vertex.value in ("min", "max") and not self.never_null(number):
+        if vertex.kind == "operation" and vertex.value in ("min", "max"):
             return vertex.parts * 2
         return vertex.parts
 

@@ -272,9 +272,8 @@ class _Writer:
             case "//":
                 return left // right
             case "min" | "max" as op:
-                if self.graph.never_null(number):
-                    return pl.min_horizontal(left, right) if op == "min" else pl.max_horizontal(left, right)
-                if self.graph[vertex.parts[1]].kind == "const":  # a null stays one; `clip` takes longer
+                if self.graph.never_null(number) or self.graph[vertex.parts[1]].kind == "const":
+                    # A null stays one; `min_horizontal` and `clip` take longer.
                     return pl.when(left > right if op == "min" else left < right).then(right).otherwise(left)
                 first = self.compared("<=" if op == "min" else ">=", left, right, vertex.parts[0])
                 return pl.when(first).then(left).when(~first).then(right)

@@ -96,10 +96,10 @@ class _Simplifier:
         then, other = (self.along(part, status, number, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
         if never:
-            return self.either(condition, then, other)
+            return self.either(condition, then, other, context)
         null = self.graph.vertex("null")
         if self.along(null, status, number, context) == null:
-            return self.either_known(condition, then, other)
+            return self.either_known(condition, then, other, context)
         return self.assume(number, context)
 
     def _is_open_with(self, condition: int, then: int, other: int) -> bool:
@@ -142,7 +142,8 @@ class _Simplifier:
             return graph.choose(condition, *(self.assume(part, context) for part in vertex.parts[1:]))
         then, other = (self.assume(part, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
-        return self.either(condition, then, other) if never else self.either_known(condition, then, other)
+        joined = self.either if never else self.either_known
+        return joined(condition, then, other, context)
 
     def _is_above_zero(self, vertex: Vertex, context: Context) -> bool:
         """Whether a vertex asks whether a number is zero or more that is."""
@@ -178,15 +179,50 @@ class _Simplifier:
                 left, right = vertex.parts
                 if vertex.value == ("==" if value else "!=") and graph[right].kind == "word":
                     found[left] = right
+                elif (only := self._only(vertex, value)) is not None:
+                    found[left] = only
         return found
 
-    def either(self, condition: int, then: int, other: int) -> int:
+    def _only(self, test: Vertex, holds: bool) -> int | None:
+        """The one constant that a choice of such can be where a comparison of it holds, or does not."""
+        graph = self.graph
+        values, second = graph.constants(test.parts[0]), test.parts[1]
+        if values is None or graph[test.parts[0]].kind != "choose" or graph[second].kind != "const":
+            return None
+        left = [one for one in values if graph[graph.test(str(test.value), one, second)].value is holds]
+        return left[0] if len(left) == 1 else None
+
+    def _tells(self, condition: int) -> bool:
+        """Whether a condition compares a choice of constants with one."""
+        vertex = self.graph[condition]
+        if vertex.kind == "not":
+            return self._tells(vertex.parts[0])
+        return vertex.kind == "test" and any(self._only(vertex, holds) is not None for holds in (True, False))
+
+    def _one_for_both(self, condition: int, then: int, other: int, context: Context) -> int | None:
+        """The branch that comes to the same as the other one where that would be taken; None where neither does."""
+        if not self._tells(condition):
+            return None
+        graph = self.graph
+        for branch, instead, holds in ((then, other, False), (other, then, True)):
+            if ((graph.never_null(condition) or graph.silences(condition, branch))
+                    and self.assume(branch, self.holding(context, condition, holds)) == instead):
+                return branch
+        return None
+
+    def either(self, condition: int, then: int, other: int, context: Context) -> int:
         """A choice by a condition that is never unknown; what both branches do alike is done once."""
+        one = self._one_for_both(condition, then, other, context)
+        if one is not None:
+            return one
         merged = _Merge(self.graph, condition).of(then, other)
         return self.graph.choose(condition, then, other) if merged is None else merged
 
-    def either_known(self, condition: int, then: int, other: int) -> int:
+    def either_known(self, condition: int, then: int, other: int, context: Context) -> int:
         """A choice that has no value where the condition is unknown, even if both branches agree there."""
+        one = self._one_for_both(condition, then, other, context)
+        if one is not None:
+            return one
         graph = self.graph
         found = then if then == other else graph.choose(condition, then, other)
         if self._is_open_with(condition, then, other):
