@@ -25,6 +25,7 @@ from engine.evaluate.polars_backend import CODE, column_type
 from engine.evaluate.sql_run import Engine, Evaluator, PolarsEngine
 from engine.expr import Expr, IfElse, Literal
 from engine.kinds import UNDETERMINED, status_type
+from engine.listings import Listings
 from engine.model import (
     Citation,
     Constant,
@@ -191,6 +192,7 @@ class Program:
         words += [source.otherwise for step in steps for source in step.inputs.values()
                   if isinstance(source, FromField) and isinstance(source.otherwise, str)]
         self.words = Words(words)
+        self.listings = Listings()
         self.engine = engine or PolarsEngine()
         self.counts = counts
         self._plans: dict[int, Evaluator] = {}
@@ -276,7 +278,7 @@ class Program:
         """The rows as filled in, and for each provision its outcomes, row by row.
 
         An outcome frame has `status` (the place of a word; null: undetermined), the outputs' columns,
-        `missing` (facts named, joined by a blank) and, where a step has a condition, `arises`;
+        `missing` (facts named, joined by a blank: a place in `listings`) and, where a step has a condition, `arises`;
         `error` is true where the calendar does not reach.
         """
         frame = self.fill(frame)
@@ -328,10 +330,10 @@ class Program:
         ready = self.ready(prepared.condition)
         status = ready.outcomes(frame).get_column(STATUS)
         holds = (status == self.words.places["stated"]).alias(ARISES)
-        missing = pl.Series(MISSING, [None], dtype=pl.String).new_from_index(0, frame.height)
+        missing = _no_places(frame.height)
         if holds.null_count():
             flags = ready.missing(frame)
-            missing = _joined(flags, {name: name for name in prepared.condition.missing or {}})
+            missing = self.listings.of(flags, prepared.condition.missing or {})
         return pl.DataFrame([holds, missing.alias(MISSING)])
 
     def _missing(self, prepared: Prepared, inputs: pl.DataFrame, found: pl.DataFrame,
@@ -343,34 +345,34 @@ class Program:
         if ERROR in found.columns:
             open_rows &= ~found.get_column(ERROR).fill_null(False)
         if not open_rows.any():
-            return pl.Series(MISSING, [None], dtype=pl.String).new_from_index(0, found.height)
+            return _no_places(found.height)
         places = pl.int_range(found.height, dtype=pl.UInt32, eager=True).filter(open_rows)  # sooner than `arg_true`
         rows = inputs[places]
         if prepared.plan.missing is not None:
             flags = self.ready(prepared.plan).missing(rows)
-            texts = self._waited_for(prepared, flags, rows, places, done)
+            lists = self._waited_for(prepared, flags, places, done)
         else:
-            texts = self._ask(prepared, rows)
-        return _at(open_rows, places, texts)
+            lists = self.listings.places(self._ask(prepared, rows))
+        return _no_places(found.height).scatter(places, lists)
 
-    def _waited_for(self, prepared: Prepared, flags: pl.DataFrame, rows: pl.DataFrame, places: pl.Series,
+    def _waited_for(self, prepared: Prepared, flags: pl.DataFrame, places: pl.Series,
                     done: Mapping[str, pl.DataFrame]) -> pl.Series:
-        """The missing facts by name; one taken from another outcome stands for what that one waits for."""
-        names = {name: name for name in prepared.plan.missing or {}}
+        """The missing facts of some rows; one taken from another outcome stands for what that one waits for."""
+        names = prepared.plan.missing or {}
         waiting = {name: source for name, source in prepared.step.inputs.items()
                    if isinstance(source, FromOutcome) and source.provision in done and name in names}
         if not waiting:
-            return _joined(flags, names)
-        own = {name: name for name in names if name not in waiting}
-        lists = [_joined(flags, own).str.split(" ")]
+            return self.listings.of(flags, names)
+        own = self.listings.of(flags, [name for name in names if name not in waiting])
+        lists = [self.listings.texts(own).str.split(" ")]
         for name, source in waiting.items():
-            theirs = done[source.provision].get_column(MISSING).gather(places)
-            flag = flags.get_column(missing_column(name))
+            theirs = self.listings.texts(done[source.provision].get_column(MISSING).gather(places))
+            flag = flags.get_column(missing_column(name)).fill_null(False)
             lists.append(pl.select(pl.when(flag).then(theirs)).to_series().str.split(" "))
         merged = pl.DataFrame([one.alias(str(place)) for place, one in enumerate(lists)])
-        return merged.select(pl.concat_list(
+        return self.listings.places(merged.select(pl.concat_list(
             pl.col(name).fill_null(pl.lit([], dtype=pl.List(pl.String))) for name in merged.columns
-        ).list.unique().list.sort().list.eval(pl.element().filter(pl.element() != "")).list.join(" ")).to_series()
+        ).list.unique().list.sort().list.eval(pl.element().filter(pl.element() != "")).list.join(" ")).to_series())
 
     def _ask(self, prepared: Prepared, rows: pl.DataFrame) -> pl.Series:
         """The missing facts by the reference, once for rows that are alike."""
@@ -439,27 +441,9 @@ def _there(frame: pl.DataFrame) -> pl.Series:
     return pl.Series([True]).new_from_index(0, frame.height)
 
 
-def _joined(flags: pl.DataFrame, names: Mapping[str, str]) -> pl.Series:
-    """The names whose flags are set, sorted, joined by a blank; empty where none is."""
-    if not names:
-        return pl.Series([""], dtype=pl.String).new_from_index(0, flags.height)
-    parts = [pl.when(pl.col(missing_column(name))).then(pl.lit(names[name])) for name in sorted(names)]
-    return flags.select(pl.concat_str(parts, separator=" ", ignore_nulls=True).alias(MISSING)).to_series()
-
-
-def _at(rows: pl.Series, places: pl.Series, texts: pl.Series) -> pl.Series:
-    """Texts of which few are distinct for some rows, told both as a mask and by their places; null in all others."""
-    distinct = texts.unique()
-    if distinct.len() == 1:
-        return _column(rows, pl.when(pl.col("row")).then(pl.lit(distinct[0])))
-    codes = pl.Series([None], dtype=pl.UInt32).new_from_index(0, rows.len()).scatter(
-        places, texts.cast(pl.Enum(distinct)).to_physical().cast(pl.UInt32))
-    return _column(codes, pl.lit(distinct).gather(pl.col("row")))
-
-
-def _column(rows: pl.Series, texts: pl.Expr) -> pl.Series:
-    """Missing facts worked out from one column, `row`; by a lazy query, which shares large columns among threads."""
-    return rows.alias("row").to_frame().lazy().select(texts.alias(MISSING)).collect().to_series()
+def _no_places(height: int) -> pl.Series:
+    """Missing facts of rows that lack none."""
+    return pl.Series(MISSING, [None], dtype=pl.UInt32).new_from_index(0, height)
 
 
 def _factor(output: OutputColumn, scale: int) -> int:

@@ -137,7 +137,7 @@ class Results:
                        for column in self.columns if column.output in own]
             if self.counted:
                 wanted.append(self._counted(found).alias(f"{identity}:{COUNTED}"))
-            wanted.append(pl.lit(_listed(found.get_column(MISSING))).alias(f"{identity}:{MISSING}"))
+            wanted.append(pl.lit(self._listed(found)).alias(f"{identity}:{MISSING}"))
             parts.append(found.select(wanted))
         return pl.concat(parts, how="horizontal")
 
@@ -152,7 +152,7 @@ class Results:
                 *(self._value(prepared, column, found).alias(column.name) for column in self.columns),
                 *((self._counted(found).alias(COUNTED),) if self.counted else ()),
                 *((self._yields(found),) if self.yields else ()),
-                _listed(found.get_column(MISSING)),
+                self._listed(found),
                 *((pl.col(ARISES).fill_null(True).alias("#here"),) if ARISES in found.columns else ()),
                 *((pl.lit(place).alias("#place"),) if len(self.program.steps) > 1 else ()))
             if ARISES in found.columns:
@@ -176,6 +176,10 @@ class Results:
     @staticmethod
     def _yields(found: pl.DataFrame) -> pl.Expr:
         return (pl.col(YIELDS) if YIELDS in found.columns else pl.lit(None)).cast(pl.Int64).alias(YIELDS)
+
+    def _listed(self, found: pl.DataFrame) -> pl.Series:
+        """The missing facts as the result shows them."""
+        return self.program.listings.texts(found.get_column(MISSING), "、")
 
     def _value(self, prepared: Prepared, column: ResultColumn, found: pl.DataFrame) -> pl.Expr:
         output = next((one for one in prepared.plan.outputs if one.name == column.output), None)
@@ -250,17 +254,6 @@ def _places(kind: Kind, scales: set[int | None]) -> int:
         if all(scale is not None and per_unit * 10**places % scale == 0 for scale in scales):
             return places
     return PERCENT_PLACES if kind is Kind.RATIO else NUMBER_PLACES
-
-
-def _listed(names: pl.Series) -> pl.Series:
-    """Lists of facts as the result shows them; most rows have none."""
-    places = names.is_not_null().arg_true()
-    if not places.len():
-        return names
-    listed = names.gather(places)
-    if not listed.str.contains(" ", literal=True).any():
-        return names
-    return names.scatter(places, listed.str.replace_all(" ", "、", literal=True))
 
 
 def _decimal(value: pl.Expr, divisor: int | pl.Expr, column: ResultColumn) -> pl.Expr:

@@ -22,6 +22,7 @@ from engine.evaluate.polars_backend import PolarsPlan, column_type
 from engine.evaluate.sql_run import DuckDbEngine, Engine, PolarsEngine, SparkEngine
 from engine.expr import Literal, walk
 from engine.kinds import UNDETERMINED
+from engine.listings import Listings
 from engine.load import Pack, load_pack
 from engine.model import Field, Provision, Text
 from engine.normal import Choose, Column, Const, Flag, Operation, Truth, encode, stored_scale
@@ -342,3 +343,26 @@ def test_wide_numbers_are_computed_in_128_bits(pack: Pack) -> None:
         found = engine.ready(wide, words).outcomes(frame_of(wide, words, rows)).to_dicts()[0]
         assert words[found["status"]] == "triggered"
         assert found[value_column("amount")] == 9 * 10**16
+
+
+@pytest.mark.parametrize("many", [4, 1 << 12])
+def test_lists_of_missing_facts_by_place(monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    """Also where there are more facts than lists of them can be told apart at once."""
+    monkeypatch.setattr("engine.listings.MANY", many)
+    chance = random.Random(7)
+    names = [f"fact_{number}" for number in range(40)]
+    rows = [{name: chance.random() < share for name, share in zip(names, [0, 1, *[0.1] * 38], strict=True)}
+            for _ in range(300)]
+    rows[0] = dict.fromkeys(names)  # type: ignore[misc]  # an unknown flag is not set
+    flags = pl.DataFrame({missing_column(name): [row[name] for row in rows] for name in names},
+                         schema={missing_column(name): pl.Boolean() for name in names})
+    listings = Listings()
+    wanted = [" ".join(sorted(name for name in names if row[name])) for row in rows]
+    for part in (flags, flags.head(1), flags.clear()):
+        found = listings.of(part, names)
+        assert listings.texts(found).to_list() == wanted[: part.height]
+    assert listings.texts(found.extend_constant(None, 2)).to_list() == [None, None]
+    assert sorted(listings.all) == sorted({*wanted})
+    again = listings.places(pl.Series(["new", wanted[1], "new"]))
+    assert again[0] == again[2] == len(listings.all) - 1
+    assert listings.texts(again, "、")[1] == wanted[1].replace(" ", "、")

@@ -27,7 +27,7 @@ LAYERS = [
     {"engine.encoding", "engine.evaluate.graph", "engine.read_dossier", "engine.read_provision"},
     {"engine.evaluate.simplify", "engine.load"},
     {"engine.evaluate.polars_backend", "engine.evaluate.sql_backend"},
-    {"engine.declared", "engine.evaluate.pieces", "engine.outcome", "engine.parts"},
+    {"engine.declared", "engine.evaluate.pieces", "engine.listings", "engine.outcome", "engine.parts"},
     {
         "engine.evaluate.compiled", "engine.evaluate.relations", "engine.evaluate.sql_run", "engine.trace",
         "engine.witness",
