@@ -48,8 +48,14 @@ def money(cell: str, kind: int) -> tuple[str, Any]:
 def day(cell: str, kind: int) -> tuple[str, Any]:
     """A date of the CSV written otherwise, and the day number it then is."""
     when = date.fromisoformat(cell)
-    same = [f"{when.year}年{when.month}月{when.day}日", f"{when.year}/{when.month}/{when.day}", f"{when:%Y%m%d}",
-            f"{when.year}.{when.month}.{when.day}", f"{when:%Y-%m-%d} 00:00:00", cell.translate(WIDE)]
+    same = [
+        f"{when.year}年{when.month}月{when.day}日",
+        f"{when.year}/{when.month}/{when.day}",
+        f"{when:%Y%m%d}",
+        f"{when.year}.{when.month}.{when.day}",
+        f"{when:%Y-%m-%d} 00:00:00",
+        cell.translate(WIDE),
+    ]
     if kind < len(same):
         return same[kind], (when - EPOCH).days
     return ["2019-02-30", "明天", "2019-13-01"][kind % 3], REJECTED
@@ -106,8 +112,9 @@ def _typed(found: pl.DataFrame, name: str, workload: Workload) -> pl.Series:
     """A column of the result as the oracle states it."""
     cells = found.get_column({"rate": "rate_percent"}.get(name, name))
     if name == "status":
-        return cells.replace_strict([*workload.statuses, "undetermined"], [*range(len(workload.statuses)), None],
-                                    return_dtype=pl.Int64)
+        return cells.replace_strict(
+            [*workload.statuses, "undetermined"], [*range(len(workload.statuses)), None], return_dtype=pl.Int64
+        )
     if name == "amount":
         return cells.str.replace(".", "", literal=True).cast(pl.Int64)
     if name == "due_date":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -29,12 +29,12 @@ def calendar() -> tuple[int, np.ndarray, np.ndarray]:
 # Polars
 
 
-def prepare_polars(workload: Workload, frame: pl.DataFrame, lazy: bool = False) -> Run:
-    """Expressions over the table; `lazy` runs them in the streaming engine."""
+def prepare_polars(workload: Workload, frame: pl.DataFrame, engine: Literal["in-memory", "streaming"]) -> Run:
+    """Expressions over the table, by one of Polars' engines."""
     query = polars_query(workload, frame.lazy())
 
     def run() -> dict[str, Any]:
-        found = query.collect(engine="streaming" if lazy else "in-memory")
+        found = query.collect(engine=engine)
         return {name: found.get_column(name) for name in workload.outputs}
 
     return run

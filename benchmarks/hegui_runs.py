@@ -17,24 +17,25 @@ from engine.model import Constant, FromField, Matter
 Result = dict[str, pl.Series]
 
 
-def prepare(workload: Workload, frame: pl.DataFrame, engine: str, grouped: bool = True) -> Callable[[], Result]:
+def prepare(workload: Workload, frame: pl.DataFrame, engine: str, alone: bool = False) -> Callable[[], Result]:
     """A function that evaluates the whole table; plans are made once, as a batch makes them.
 
-    `grouped` false: each row's own outcome only, as peers are asked for that cannot compare rows.
+    `alone`: each row's own outcome only, as peers are asked for: without missing facts and the highest of a firm.
     """
     pack = load_pack("chuxiong_2019")
     provision = pack.provision(workload.provision)
     assessment = Assessment(AS_OF, None)
     if workload.name == "rewards":
-        return _rewards(frame, engine, grouped)
+        return _rewards(frame, engine, alone)
     present = frozenset(frame.columns)
     steps = [Step(provision, {name: FromField("", name) for name in provision.facts if name in present})]
-    program = Program(steps, provision.facts, present, assessment, engine=engine_named(engine),
-                      vocabulary=workload.statuses)
+    program = Program(
+        steps, provision.facts, present, assessment, engine=engine_named(engine), vocabulary=workload.statuses
+    )
     numbered = _numbered(frame)
 
     def run() -> Result:
-        found = program.run(numbered)[1][provision.id]
+        found = _outcomes(program, numbered) if alone else program.run(numbered)[1][provision.id]
         return {"status": found.get_column(STATUS)} | {
             name: found.get_column(value_column(name)) for name in workload.outputs if name != "status"
         }
@@ -46,7 +47,13 @@ def _numbered(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.int_range(frame.height).alias(ROW), pl.lit(None, dtype=pl.String).alias(SUBJECT))
 
 
-def _rewards(frame: pl.DataFrame, engine: str, grouped: bool) -> Callable[[], Result]:
+def _outcomes(program: Program, rows: pl.DataFrame) -> pl.DataFrame:
+    """What the one step of a program comes to in each row."""
+    step = program.steps[0]
+    return program.ready(step.plan).outcomes(program.inputs(step, rows, {}))
+
+
+def _rewards(frame: pl.DataFrame, engine: str, alone: bool) -> Callable[[], Result]:
     pack = load_pack("chuxiong_2019")
     provision = pack.provision("construction.grade.promotion_reward")
     record = pack.dossiers["construction_firms"].records["promotion"]
@@ -64,8 +71,7 @@ def _rewards(frame: pl.DataFrame, engine: str, grouped: bool) -> Callable[[], Re
     )
     step = Step(provision, matter.inputs, None, matter)
     present = frozenset(("promotion", "year", "first_promotion", "registered"))
-    program = Program([step], fields, present, Assessment(AS_OF, None), engine=engine_named(engine),
-                      counts=grouped)
+    program = Program([step], fields, present, Assessment(AS_OF, None), engine=engine_named(engine), counts=not alone)
     places = [program.words.places[word] for word in PROMOTIONS]
     stored = _numbered(frame).with_columns(
         pl.col("promotion").replace_strict(list(range(len(places))), places, return_dtype=pl.Int16),
@@ -74,9 +80,9 @@ def _rewards(frame: pl.DataFrame, engine: str, grouped: bool) -> Callable[[], Re
     )
 
     def run() -> Result:
+        if alone:
+            return {"award": _outcomes(program, stored).get_column(value_column("amount"))}
         _, done = program.run(stored)
-        if not grouped:
-            return {"award": done[provision.id].get_column(value_column("amount"))}
         found = highest_only(program.steps[0], stored, done[provision.id])
         return {"award": found.get_column(value_column("amount")), "paid": found.get_column(COUNTED)}
 

@@ -26,15 +26,15 @@ def prepare(peer: str, workload: Workload, frame: pl.DataFrame) -> Callable[[], 
     from benchmarks import column_peers, other_peers
 
     match peer:
-        case "hegui-polars" | "hegui-duckdb" | "hegui-rows":
+        case "hegui-polars" | "hegui-duckdb" | "hegui-outcomes":
             from benchmarks import hegui_runs
 
             engine = "duckdb" if peer == "hegui-duckdb" else "polars"
-            return hegui_runs.prepare(workload, frame, engine, grouped=peer != "hegui-rows")
+            return hegui_runs.prepare(workload, frame, engine, alone=peer == "hegui-outcomes")
         case "polars":
-            return column_peers.prepare_polars(workload, frame)
+            return column_peers.prepare_polars(workload, frame, "in-memory")
         case "polars-stream":
-            return column_peers.prepare_polars(workload, frame, lazy=True)
+            return column_peers.prepare_polars(workload, frame, "streaming")
         case "duckdb":
             return column_peers.prepare_duckdb(workload, frame)
         case "numpy":

@@ -22,12 +22,7 @@ ROW_PEERS = ("zen-engine", "rule-engine", "durable-rules", "python")
 
 
 def asked_of(peer: str, workload: Workload) -> tuple[str, ...]:
-    """The outputs a peer is asked for: row-at-a-time engines cannot compare rows, nor look up working days.
-
-    `hegui-rows` is Hegui where it is not asked to compare rows either.
-    """
-    if peer == "hegui-rows":
-        return ("award",) if workload.name == "rewards" else ()
+    """The outputs a peer is asked for: row-at-a-time engines cannot compare rows, nor look up working days."""
     if peer in ("zen-engine", "rule-engine", "durable-rules"):
         return {"budget": ("amount",), "rewards": ("award",), "growth": ("amount",)}.get(workload.name, ())
     if peer in ("openfisca", "policyengine") and workload.name == "rewards":

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.report import page
 from benchmarks.workloads import SEED, WORKLOADS
 
-COLUMNS = ("hegui-polars", "hegui-duckdb", "polars", "polars-stream", "duckdb", "numpy", "pandas")
+COLUMNS = ("hegui-outcomes", "hegui-polars", "hegui-duckdb", "polars", "polars-stream", "duckdb", "numpy", "pandas")
 FRAMEWORKS = ("openfisca", "policyengine")
 ROWS = ("python", "rule-engine", "zen-engine", "durable-rules")
 ROW_LIMIT = 20_000
@@ -64,7 +64,7 @@ def plans(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[str], b
 
     for rows in sizes:
         for name, workload in WORKLOADS.items():
-            for peer in (*COLUMNS, *(("hegui-rows",) if asked_of("hegui-rows", workload) else ())):
+            for peer in COLUMNS:
                 yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], False
             for peer in FRAMEWORKS:
                 if asked_of(peer, workload):
