@@ -30,7 +30,7 @@ from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken
 from facts.grid import Grid
 from facts.headings import GridRow, is_numbering
 from facts.numbers import Fault
-from facts.plain_bytes import count_of, line_starts, oddly_quoted
+from facts.plain_bytes import count_of, line_starts
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
 
@@ -156,7 +156,7 @@ class BlockReader:
             pieces: Iterator[_Piece] = iter([(numbers, b"", without_empty(data))])
         else:
             whole.size = len(data)
-            pieces = self._split(numbers, data, some.quoted)
+            pieces = self._split(numbers, data, some.odd)
         for lines, piece, found in pieces:
             at_first = first and lines.len() > 0 and lines[0] == line
             if found is not None:
@@ -170,12 +170,12 @@ class BlockReader:
         whole.problems = [self.source.reword(problem) for problem in whole.problems]
         return whole
 
-    def _split(self, lines: pl.Series, data: bytes, quoted: bool) -> Iterator[_Piece]:
+    def _split(self, lines: pl.Series, data: bytes, odd: Sequence[int] | None) -> Iterator[_Piece]:
         """The block without the lines whose quotes have to be read by the row reader, then those."""
         if not self.fast:
             yield lines, data, None
             return
-        odd = oddly_quoted(data, self.source.delimiter.encode()) if quoted else []
+        quoted = odd is not None
         if not odd:
             yield from self._pieces(lines, data, quoted)
             return

@@ -31,13 +31,13 @@ TAIL = 4 << 10
 class Lines(NamedTuple):
     """Some lines of a file, one after the other: the number of the first, their bytes or their cells, and how many.
 
-    `quoted`: there are quotes among the bytes.
+    `odd`: the places of lines whose quotes do more than enclose whole cells; None where no line has any.
     """
 
     first: int
     data: bytes | pl.DataFrame
     height: int
-    quoted: bool = False
+    odd: Sequence[int] | None = None
 
 
 class Source:
@@ -87,9 +87,9 @@ class Source:
                 wanted = size
                 if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
                     data = _LONE_RETURN.sub(b"\n", data)  # it ends a line as well
-                quoted = b'"' in data
-                if quoted:
-                    whole = self._row_end(data, line)
+                odd = self._odd(data) if b'"' in data else None
+                if odd is not None:
+                    whole = self._row_end(data, line, odd)
                     if not whole and file.tell() < self.size:
                         wanted += len(data)
                         file.seek(here)
@@ -108,6 +108,8 @@ class Source:
                         decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
                 if decoder is not None:
                     data = self._recode(decoder, data, line)
+                    if odd is not None:  # a byte of a Chinese character may have looked like a delimiter
+                        odd = self._odd(data)
                 lines = count_of(data, b"\n") + (not data.endswith(b"\n"))
                 start = line
                 line += lines
@@ -116,18 +118,22 @@ class Source:
                         data = data[data.find(b"\n") + 1 or len(data):]
                     start = min(last + 1, line)
                 if data:
-                    yield Lines(start, data, line - start, quoted)
+                    yield Lines(start, data, line - start, _within(odd, start - line + lines, lines))
 
     def reword(self, problem: Problem) -> Problem:
         """A problem of a row in the words of this kind of file."""
         return problem
 
-    def _row_end(self, data: bytes, line: int) -> int:
+    def _odd(self, data: bytes) -> list[int]:
+        """The oddly quoted lines, by their place; none where the delimiter is no byte."""
+        return oddly_quoted(data, self.delimiter.encode()) if self.delimiter.isascii() else []
+
+    def _row_end(self, data: bytes, line: int, odd: Sequence[int]) -> int:
         """Where the last complete row of some lines ends: a quoted cell may run on into the next block.
 
         Errors (`FactError`): `unclosed-quote` where it runs on for too long.
         """
-        if self.delimiter.isascii() and not oddly_quoted(data, self.delimiter.encode()):
+        if self.delimiter.isascii() and not odd:
             return len(data)
         start, ends = 0, 0
         lines = data.splitlines(keepends=True)
@@ -154,6 +160,11 @@ class Source:
         except UnicodeDecodeError as error:
             raise FactError(Problem("unknown-encoding", Location(
                 self.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
+
+
+def _within(places: Sequence[int] | None, first: int, last: int) -> Sequence[int] | None:
+    """Places from `first` on and before `last`, counted from there."""
+    return places and [place - first for place in places if first <= place < last]
 
 
 def _whole_lines(file: BinaryIO, size: int, length: int, end: bytes) -> bytes:

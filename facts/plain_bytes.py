@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 _PART = 1 << 17
 """Bytes looked at at a time: what is worked out about them stays in the processor's cache."""
 _ZERO, _DOT, _E, _LOWER = ord("0"), ord("."), ord("e"), 0x20
+_QUOTE, _END, _RETURN = ord('"'), ord("\n"), ord("\r")
+_Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+_Places: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
+_Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def count_of(data: bytes, byte: bytes) -> int:
@@ -22,9 +26,9 @@ def line_starts(data: bytes) -> list[int]:
     return [0, *(_line_ends(data) + 1).tolist()]
 
 
-def _line_ends(data: bytes) -> np.ndarray[Any, np.dtype[np.intp]]:
+def _line_ends(data: bytes) -> _Places:
     """Where each line ends; the last may have no mark."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _END)
     return ends if data.endswith(b"\n") else np.append(ends, len(data))
 
 
@@ -35,22 +39,47 @@ def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
     CSV and end outside quotes.
     """
     whole = np.frombuffer(data, np.uint8)
-    quotes = np.flatnonzero(whole == ord('"'))
-    before = np.searchsorted(quotes, _line_ends(data))
+    odd: list[int] = []
+    start = lines = 0
+    while start < len(data):
+        end = data.rfind(b"\n", start, start + _PART) + 1 or data.find(b"\n", start + _PART) + 1 or len(data)
+        places, count = _odd_lines(whole[start:end], ord(delimiter))
+        odd += [lines + place for place in places]
+        start, lines = end, lines + count
+    return odd
+
+
+def _odd_lines(part: _Bytes, mark: int) -> tuple[list[int], int]:
+    """The places of oddly quoted lines among some, and how many lines there are."""
+    marks = np.flatnonzero((part == _QUOTE) | (part == _END))
+    is_end = part[marks] == _END
+    ends, quotes = np.flatnonzero(is_end), marks[~is_end]
+    before = ends - np.arange(len(ends))
     """Quotes up to the end of each line."""
+    if part[-1] != _END:
+        before = np.append(before, len(quotes))
     counts = np.diff(before, prepend=0)
-    opens = np.arange(len(quotes)) & 1 == 0
-    if (counts & 1).any():  # else a line's first quote is an even one of all
-        opens = (np.arange(len(quotes)) - np.repeat(before - counts, counts)) & 1 == 0
-    left = whole[np.maximum(quotes - 1, 0)]
-    right = whole[np.minimum(quotes + 1, len(whole) - 1)]
-    mark, end = ord(delimiter), ord("\n")
-    plain = np.where(opens, (left == mark) | (left == end) | (quotes == 0),
-                     (right == mark) | (right == end) | (right == ord("\r")) | (quotes == len(whole) - 1))
-    if plain.all() and not (counts & 1).any():
-        return []
-    odd = np.repeat(np.arange(len(counts)), counts)[~plain]
-    return [int(place) for place in np.unique(np.concatenate((odd, np.flatnonzero(counts & 1))))]
+    odd = counts & 1 == 1
+    if not odd.any() and _may_open(part, quotes[::2], mark).all() and _may_close(part, quotes[1::2], mark).all():
+        return [], len(counts)
+    opens = (np.arange(len(quotes)) - np.repeat(before - counts, counts)) & 1 == 0
+    plain = np.where(opens, _may_open(part, quotes, mark), _may_close(part, quotes, mark))
+    odd[np.repeat(np.arange(len(counts)), counts)[~plain]] = True
+    return np.flatnonzero(odd).tolist(), len(counts)
+
+
+def _may_open(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
+    """Which quotes stand where a cell begins."""
+    left = part[np.maximum(quotes - 1, 0)]
+    found: _Mask = (left == mark) | (left == _END) | (quotes == 0)
+    return found
+
+
+def _may_close(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
+    """Which quotes stand where a cell ends."""
+    right = part[np.minimum(quotes + 1, len(part) - 1)]
+    found: _Mask = (right == mark) | (right == _END) | (right == _RETURN) | (quotes == len(part) - 1)
+    return found
 
 
 def delimiters_of(data: bytes, delimiter: bytes) -> int:
@@ -58,7 +87,7 @@ def delimiters_of(data: bytes, delimiter: bytes) -> int:
     if b'"' not in data:
         return count_of(data, delimiter)
     whole = np.frombuffer(data, np.uint8)
-    within = np.cumsum(whole == ord('"'), dtype=np.uint8) % 2 == 1
+    within = np.cumsum(whole == _QUOTE, dtype=np.uint8) % 2 == 1
     return int(np.count_nonzero((whole == ord(delimiter)) & ~within))
 
 
@@ -87,7 +116,7 @@ def has_finer_number(data: bytes, places: int) -> bool:
     return False
 
 
-def _is_digit(part: np.ndarray[Any, np.dtype[np.uint8]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _is_digit(part: _Bytes) -> _Mask:
     return (part - np.uint8(_ZERO)) < 10
 
 

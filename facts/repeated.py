@@ -95,7 +95,7 @@ def _names(reader: BlockReader, key: str, lines: Lines) -> pl.Series:
     assert reader.key_index is not None
     if isinstance(lines.data, pl.DataFrame):
         return lines.data.to_series(reader.key_index)
-    found = reader.parser.column(lines.data, reader.key_index) if reader.fast and not lines.quoted else None
+    found = reader.parser.column(lines.data, reader.key_index) if reader.fast and lines.odd is None else None
     return found if found is not None else _rows(reader, key, lines).get_column(key)
 
 

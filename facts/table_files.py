@@ -101,7 +101,7 @@ class JsonLinesSource(Source):
 
     def _block(self, start: int, rows: list[list[str]]) -> Lines:
         data = self._csv(rows).replace(_BROKEN, '"json"!').encode()
-        return Lines(start, data, count_of(data, b"\n"), b'"' in data)
+        return Lines(start, data, count_of(data, b"\n"), self._odd(data) if b'"' in data else None)
 
     def reword(self, problem: Problem) -> Problem:
         reason = self.faults.get(problem.location.line or 0)

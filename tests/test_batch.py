@@ -180,9 +180,12 @@ def test_rates_and_counts_the_parser_reads_are_read_as_cell_by_cell(
         (problem.code, problem.location.line) for problem in submission.problems)
 
 
-def test_lines_whose_quotes_do_more_than_enclose_cells() -> None:
+def test_lines_whose_quotes_do_more_than_enclose_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = ['"a","b"', "a,b", '"a""b",c', 'a"b,c', '"a,b"', '"a"x,"b"', 'a,"b', '""', 'x,"a"\r', '"a", "b"', '"end"']
-    assert oddly_quoted("\n".join(lines).encode(), b",") == [2, 3, 5, 6, 9]
+    for part in (1, 20, 1 << 17):
+        monkeypatch.setattr("facts.plain_bytes._PART", part)
+        assert oddly_quoted("\n".join(lines).encode(), b",") == [2, 3, 5, 6, 9]
+        assert oddly_quoted(b"\n\n" + "\n".join(lines).encode() + b"\n\n", b",") == [4, 5, 7, 8, 11]
     assert oddly_quoted(b"a\n", b",") == oddly_quoted(b"", b",") == []
     assert delimiters_of(b'"a,b",c\nd,"e"', b",") == 2
 
