@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -87,6 +88,8 @@ class _CsvWriter:
         self.words = _words(results) if results.shape == "long" else None
 
     def write(self, table: pl.DataFrame, plain: bool = False) -> None:
+        if table.is_empty():
+            return
         sure = {MISSING, "subject"} if plain else {MISSING}
         if any(is_special(one) for one in table if one.dtype == pl.String() and one.name not in sure):
             safe(self.results.spelled(table)).write_csv(self.file, include_header=False)
@@ -94,7 +97,10 @@ class _CsvWriter:
         if self.words is not None:  # the words of a row as one text: a third less to write
             place = pl.col("provision") * self.results.statuses.len() + pl.col("status")
             table = table.with_columns(pl.lit(self.words).gather(place).alias("provision")).drop("status")
-        _with_dates_as_text(table).write_csv(self.file, include_header=False, quote_style="never")
+        # Columns at the end in which nothing stands are written with the end of each line.
+        empty = len(list(takewhile(lambda one: one.null_count() == one.len(), reversed(table.get_columns()))))
+        _with_dates_as_text(table[:, : table.width - empty]).write_csv(
+            self.file, include_header=False, quote_style="never", line_terminator="," * empty + "\n")
 
 
 def _words(results: Results) -> pl.Series:
