@@ -53,13 +53,18 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
                       engine=lambda: engine_named(engine, memory_limit, master))
     files = expand(inputs)
     many = not together and (len(files) > 1 or output.is_dir() or any(path.is_dir() for path in inputs))
+    if many and problems is not None:
+        raise click.UsageError(
+            "--problems is one file; of several inputs the problems go beside each one's results" if lang == "en"
+            else "--problems 只是一个文件；输入有多个时，问题清单放在各自的结果旁边")
     run = Batch(pack, options)
     total = Summary()
     failed = 0
+    _end_in_order()
     try:
         folder = Folder(output, form, {
             "pack": pack.digest, "provisions": provisions, "record": record, "as_of": day.isoformat(), "shape": shape,
-            "lang": lang}) if many else None
+            "lang": lang}, files) if many else None
         for path in files[:1] if together else files:
             target = folder.target(path) if folder is not None else output
             if folder is not None and resume and folder.is_done(path):
@@ -88,6 +93,19 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
     for line in _results(pack, total, lang):
         click.echo(line, err=True)
     ctx.exit(2 if failed or total.rejected.total() else 0)
+
+
+def _end_in_order() -> None:
+    """Where the process is told to stop, what is half written is removed, as when it is interrupted."""
+    import signal
+
+    def stop(signalled: int, _: object) -> None:
+        raise SystemExit(128 + signalled)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
+            signal.signal(number, stop)
 
 
 def _day(as_of: str | None, lang: Lang) -> date:

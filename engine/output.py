@@ -8,6 +8,7 @@ place and renamed, so that a run that dies leaves the old file or none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -124,32 +125,38 @@ def csv_text(tables: Sequence[Table]) -> str:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when all went well and removed otherwise.
+    """A temporary path beside `path`, renamed to it when all went well and removed otherwise; a link stays one.
 
-    Errors (`HeguiError`): `unwritable-file`.
+    Errors (`HeguiError`): `unwritable-file`, also where the disk is full on the way.
     """
     import tempfile
 
+    target = Path(os.path.realpath(path))
+    temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        try:
-            temporary.replace(path)
-        except OSError as error:
-            raise _unwritable(path, error) from None
+        temporary.replace(target)
+    except OSError as error:
+        reason = next((shown for number, shown in _REASONS.items() if error.errno == number or
+                       f"(os error {number})" in str(error)), error.strerror or str(error))
+        raise HeguiError(Problem("unwritable-file", fields={"path": str(path), "reason": reason})) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
-def _unwritable(path: Path, error: OSError) -> HeguiError:
-    reason = error.strerror or str(error)
-    return HeguiError(Problem("unwritable-file", fields={"path": str(path), "reason": reason}))
+_REASONS = {
+    errno.ENOSPC: "磁盘已满 / no space left on the disk",
+    errno.EACCES: "没有权限 / permission denied",
+    errno.EROFS: "磁盘只读 / the disk is read-only",
+    errno.ENOENT: "没有这个文件夹 / there is no such folder",
+    errno.EISDIR: "是文件夹 / is a folder",
+}
+"""Why a file cannot be written, by the system's number, which Polars only tells in its message."""
 
 
 def _umask() -> int:

@@ -34,7 +34,7 @@ from engine.source import Location
 from engine.types import Kind
 from engine.values import Value
 from facts.annotate import annotate
-from facts.batch_files import FORMATS, open_writer, write_problems
+from facts.batch_files import FORMATS, check_written, open_writer, write_problems
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Lines, Source
 from facts.from_tree import FlatCase
@@ -74,7 +74,11 @@ WORDINGS = {
         "--memory-limit 给的内存不够（{reason}）", "the memory that --memory-limit allows does not do ({reason})",
         "放宽 --memory-limit", "allow more with --memory-limit"),
     "output-is-input": Wording(
-        "输出与输入是同一个文件 {path}", "the output is the input {path}", "换一个文件名", "use another name"),
+        "结果会写到输入上：{path}", "the results would be written over the input: {path}",
+        "换一个文件名或文件夹", "use another name or folder"),
+    "outputs-coincide": Wording(
+        "结果与问题清单是同一个文件 {path}", "results and problems go to the same file {path}",
+        "换一个文件名", "use another name"),
 }  # fmt: skip
 register(WORDINGS)
 
@@ -230,8 +234,7 @@ class Batch:
 
         Errors (`FactError`): a file that cannot be read or recognised; nothing is written then.
         """
-        if output.exists() and path.exists() and os.path.samefile(path, output):
-            raise FactError(Problem("output-is-input", fields={"path": str(path)}))
+        _check_outputs([path], output, problems)
         import time
 
         start = time.perf_counter()
@@ -357,6 +360,7 @@ class Batch:
         under DuckDB and Spark, under a memory limit, and where they are `LARGE` or no CSV. All others
         (`recognise_files` tells which) are read whole and held in memory under every engine.
         """
+        _check_outputs(paths, output, problems)
         import time
 
         start = time.perf_counter()
@@ -522,6 +526,17 @@ class Batch:
                 self.options.keep.cases(cases, [
                     (case_of[row], row - starts[case_of[row]]) for row in table.get_column("row").to_list()])
             writer.write(_renumbered(table, places))
+
+
+def _check_outputs(inputs: Sequence[Path], output: Path, problems: Path | None) -> None:
+    """Errors (`FactError`): `unknown-file-kind`, `output-is-input`, `outputs-coincide`; nothing is touched then."""
+    check_written(output)
+    written = {os.path.realpath(one): one for one in (output, problems) if one is not None}
+    if problems is not None and len(written) == 1:
+        raise FactError(Problem("outputs-coincide", fields={"path": str(output)}))
+    for path in inputs:
+        if os.path.realpath(path) in written:
+            raise FactError(Problem("output-is-input", fields={"path": str(path)}))
 
 
 def _numbered(dossier: Dossier, cases: Sequence[Case]) -> Iterator[tuple[str, int, int, str | None, Mapping[str, Any]]]:

@@ -34,6 +34,14 @@ HANDED = 4 << 20
 """Bytes that are handed over to the disk together."""
 
 
+def check_written(path: Path) -> None:
+    """Errors (`FactError`): `unknown-file-kind` where no such file is written."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise FactError(Problem("unknown-file-kind", Location(str(path)), {
+            "suffix": suffix or "（无 / none）", "known": list(WRITTEN)}))
+
+
 class Writer(Protocol):
     """Takes result rows in order, as `Results.coded` has them.
 
@@ -45,10 +53,7 @@ class Writer(Protocol):
 
 @contextlib.contextmanager
 def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: Summary) -> Iterator[Writer]:
-    """A writer of that kind of file; the summary is complete when it is closed.
-
-    Errors (`FactError`): `unknown-file-kind`.
-    """
+    """A writer of a kind of file in `WRITTEN`; the summary is complete when it is closed."""
     if suffix in (".csv", ".jsonl"):
         with path.open("wb") as file:
             yield _Ahead(file, _CsvWriter(file, results) if suffix == ".csv" else _JsonLinesWriter(file, results))
@@ -57,11 +62,10 @@ def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: 
             parts = _ParquetWriter(Path(folder), results)
             yield parts
             parts.join(path)
-    elif suffix == ".xlsx":
+    else:
+        assert suffix == ".xlsx", f"no batch writes {suffix}"
         with xlsx_writer(path, results, pack, summary) as writer:
             yield writer
-    else:
-        raise FactError(Problem("unknown-file-kind", Location(str(path)), {"suffix": suffix, "known": list(WRITTEN)}))
 
 
 class _Ahead:

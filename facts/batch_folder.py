@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.errors import FactError, Problem
 from engine.output import replacing
 from facts.batch import inputs_in
 
@@ -15,18 +18,45 @@ LEDGER = ".hegui-batch.json"
 
 def expand(inputs: Sequence[Path]) -> list[Path]:
     """Files as they are, folders as the files in them; each once, in order."""
-    found: dict[Path, None] = {}
+    found: dict[Path, Path] = {}
     for path in inputs:
-        found.update(dict.fromkeys(inputs_in(path) if path.is_dir() else [path]))
-    return list(found)
+        for one in inputs_in(path) if path.is_dir() else [path]:
+            found.setdefault(one.resolve(), one)
+    return list(found.values())
+
+
+def names_of(inputs: Sequence[Path]) -> dict[Path, str]:
+    """What the results of each input are called: as it is itself, with its kind, and no two alike.
+
+    Files of the same name are told apart by their folders.
+    """
+    own = {path: f"{path.stem}{path.suffix.replace('.', '_')}" for path in inputs}
+    often = Counter(own.values())
+    alike = [path.resolve().parent for path, name in own.items() if often[name] > 1]
+    above = os.path.commonpath(alike) if alike else ""
+    found: dict[Path, str] = {}
+    for path, name in own.items():
+        if often[name] > 1:
+            name = "-".join((*path.resolve().parent.relative_to(above).parts, name))
+        taken, number = name, 1
+        while taken in found.values():
+            number += 1
+            taken = f"{name}-{number}"
+        found[path] = taken
+    return found
 
 
 class Folder:
-    """Results beside a ledger that tells of each input its size, its time and the options it was read under."""
+    """Results beside a ledger that tells of each input its size, its time and the options it was read under.
 
-    def __init__(self, path: Path, form: str, options: Mapping[str, Any]) -> None:
-        self.path, self.form = path, form
+    Errors (`FactError`): `output-is-input` where the inputs lie in this folder: results would be read as such.
+    """
+
+    def __init__(self, path: Path, form: str, options: Mapping[str, Any], inputs: Sequence[Path]) -> None:
+        self.path, self.form, self.names = path, form, names_of(inputs)
         path.mkdir(parents=True, exist_ok=True)
+        if any(one.resolve().parent == path.resolve() for one in inputs):
+            raise FactError(Problem("output-is-input", fields={"path": str(path)}))
         self.options = json.loads(json.dumps(options))
         self.ledger: dict[str, Any] = {}
         try:
@@ -35,8 +65,8 @@ class Folder:
             self.ledger = {}
 
     def target(self, source: Path) -> Path:
-        """Where an input's results go; the input's kind stays in the name, so that no two share one."""
-        return self.path / f"{source.stem}{source.suffix.replace('.', '_')}.{self.form}"
+        """Where an input's results go."""
+        return self.path / f"{self.names[source]}.{self.form}"
 
     def _entry(self, source: Path) -> dict[str, Any]:
         stat = source.stat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -40,22 +41,28 @@ class Lines(NamedTuple):
     odd: Sequence[int] | None = None
 
 
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Errors (`FactError`): `unreadable-file` where the system cannot read it."""
+    try:
+        yield
+    except OSError as error:
+        raise FactError(Problem("unreadable-file", Location(str(path)), {
+            "path": str(path), "reason": error.strerror or str(error)})) from None
+
+
 class Source:
     """A CSV file that was recognised: how it is written, what its columns are, and its rows in blocks.
 
-    Errors (`FactError`) while opening: `file-empty`, `unreadable-file`, and what `decode` reports;
-    while reading: `broken-utf8`, `unknown-encoding`, `nul-bytes`.
+    Errors (`FactError`) while opening: `file-empty`, and what `decode` reports; while reading: `unreadable-file`,
+    `broken-utf8`, `unknown-encoding`, `nul-bytes`. `OSError`: it cannot be opened.
     """
 
     def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
         self.path, self.name = path, str(path)
-        try:
-            self.size = path.stat().st_size
-            with path.open("rb") as file:
-                head = file.read(HEAD)
-        except OSError as error:
-            raise FactError(Problem("unreadable-file", Location(self.name), {
-                "path": self.name, "reason": error.strerror or str(error)})) from None
+        self.size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(HEAD)
         if not head.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
             raise FactError(Problem("file-empty", Location(self.name), {}))
         self.encoding = _encoding(head, whole=len(head) == self.size, name=self.name)
@@ -73,6 +80,10 @@ class Source:
 
     def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
         """The lines below the heading, in UTF-8."""
+        with reading(self.path):
+            yield from self._blocks(size)
+
+    def _blocks(self, size: int) -> Iterator[Lines]:
         last = self.layout.heading_rows[-1]
         line, undecided = 1, self.encoding == "utf-8" and not self.certain
         decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None

@@ -150,7 +150,7 @@ FILES = {
         "扩展名 {suffix} 与内容不符，按 {kind} 读取", "the extension {suffix} does not fit the content, read as {kind}",
         "改成正确的扩展名", "correct the extension"),
     "unknown-file-kind": Wording(
-        "不认识扩展名 {suffix}", "the extension {suffix} is not known", "可读的：{known}", "readable: {known}"),
+        "不认识扩展名 {suffix}", "the extension {suffix} is not known", "认识的：{known}", "known: {known}"),
     "broken-utf8": Wording(
         "UTF-8 文件在第 {offset} 字节损坏", "the file is UTF-8 but damaged at byte {offset}",
         "重新导出，另存为 CSV UTF-8", "export it again as CSV UTF-8"),

@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.errors import FactError, Problem
 from engine.source import Location
-from facts.csv_source import BLOCK, Lines, Source, recognise, width_of
+from facts.csv_source import Lines, Source, reading, recognise, width_of
 from facts.grid import Grid
 from facts.headings import Target
 from facts.plain_bytes import count_of
@@ -81,7 +81,7 @@ class JsonLinesSource(Source):
                 except (ValueError, RecursionError) as error:
                     yield number, str(error)
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
+    def _blocks(self, size: int) -> Iterator[Lines]:
         rows: list[list[str]] = []
         start = 1
         for number, found in self._objects():
@@ -133,7 +133,7 @@ class ParquetSource(Source):
         return frame.with_columns(
             pl.col(name).cast(pl.String) for name, kind in frame.schema.items() if kind != pl.String())
 
-    def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
+    def _blocks(self, size: int) -> Iterator[Lines]:
         total = self.frame.select(pl.len()).collect().item()
         for start in range(0, total, ROWS_AT_ONCE):
             cells = self._cells(self.frame.slice(start, ROWS_AT_ONCE).collect())
@@ -142,9 +142,10 @@ class ParquetSource(Source):
 
 def open_source(path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> Source:
     """A file that can be read in blocks, by its suffix. Errors as `Source`."""
+    if path.exists() and not path.is_file():  # it is read twice
+        raise FactError(Problem("unreadable-file", Location(str(path)), {
+            "path": str(path), "reason": "不是普通文件，请先存成文件 / no ordinary file: save it as one first"}))
     suffix = path.suffix.lower()
-    if suffix in (".jsonl", ".ndjson"):
-        return JsonLinesSource(path, targets, forced)
-    if suffix == ".parquet":
-        return ParquetSource(path, targets, forced)
-    return Source(path, targets, forced)
+    kind = JsonLinesSource if suffix in (".jsonl", ".ndjson") else ParquetSource if suffix == ".parquet" else Source
+    with reading(path):
+        return kind(path, targets, forced)

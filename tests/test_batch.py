@@ -22,6 +22,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 
+import cli
 import facts.blocks
 import facts.cell_parser
 import facts.csv_source
@@ -32,6 +33,7 @@ from engine.load import Pack, load_pack
 from engine.outcome import assess
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
+from facts.batch_folder import names_of
 from facts.columns import Given
 from facts.plain_bytes import delimiters_of, oddly_quoted
 from facts.reading import read_facts
@@ -624,8 +626,99 @@ def test_killed_in_the_middle_the_earlier_result_stands(tmp_path: Path) -> None:
 
 
 def test_the_output_is_never_the_input(pack: Pack, tmp_path: Path) -> None:
-    source = tmp_path / "in.csv"
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    (tmp_path / "link.csv").symlink_to(source)
+    job = Batch(pack, Options((CUT,), as_of=DAY))
+    for output, problems, code in (
+            (source, None, "output-is-input"), (tmp_path / "link.csv", None, "output-is-input"),
+            (target, source, "output-is-input"), (target, target, "outputs-coincide"),
+            (tmp_path / "out", None, "unknown-file-kind")):
+        with pytest.raises(FactError) as caught:
+            job.run(source, output, problems)
+        assert caught.value.problems[0].code == code
+        with pytest.raises(FactError) as caught:
+            job.run_together([source], output, problems)
+        assert caught.value.problems[0].code == code
+    assert "甲" in source.read_text(encoding="utf-8")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "link.csv"]
+
+
+def test_results_through_a_link_go_where_it_leads(pack: Pack, tmp_path: Path) -> None:
+    source, real, link = tmp_path / "in.csv", tmp_path / "real.csv", tmp_path / "link.csv"
+    source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    real.write_text("earlier", encoding="utf-8")
+    link.symlink_to(real)
+    run(pack, source, link)
+    assert link.is_symlink()
+    assert "甲" in real.read_text(encoding="utf-8-sig")
+
+
+def test_what_is_no_ordinary_file_is_refused(pack: Pack, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
     with pytest.raises(FactError) as caught:
-        run(pack, source, source)
-    assert caught.value.problems[0].code == "output-is-input"
+        run(pack, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert caught.value.problems[0].code == "unreadable-file"
+
+
+@pytest.mark.parametrize("failing", ["write", "read"])
+def test_a_disk_that_fails_is_told_and_leaves_nothing(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    target.write_text("earlier", encoding="utf-8")
+
+    def fails(*_: object, **__: object) -> None:
+        if failing == "read":
+            raise OSError(5, "Input/output error")
+        raise OSError("No space left on device (os error 28)")  # as Polars says it: the number is in the text alone
+
+    monkeypatch.setattr(*((facts.csv_source, "_whole_lines") if failing == "read" else (pl.DataFrame, "write_csv")), fails)
+    found = CliRunner().invoke(
+        cli.main, ["batch", str(source), "-o", str(target), "--provision", CUT, "--as-of", "2019-12-31"])
+    assert found.exit_code == 2
+    assert ("磁盘已满" if failing == "write" else f"读不了 {source}：Input/output error") in found.stderr
+    assert target.read_text(encoding="utf-8") == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+def test_a_run_that_is_told_to_stop_leaves_nothing_half_written(tmp_path: Path) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(HEADING + "\n" + "甲,是,1000,849,5\n" * 3_000_000, encoding="utf-8")
+    child = subprocess.Popen([sys.executable, "-m", "cli", "batch", str(source), "-o", str(target), "--provision", CUT,
+                              "--as-of", "2019-12-31"], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not any(
+            path.stat().st_size > 1000 for path in tmp_path.glob(".out.csv.*")):
+        time.sleep(0.02)
+    child.terminate()
+    assert child.wait() == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_inputs_of_the_same_name_have_results_of_their_own(tmp_path: Path) -> None:
+    for folder in ("一月", "二月"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "部门.csv").write_text(f"{HEADING}\n{folder}局,是,1000,849,5\n", encoding="utf-8")
+    arguments = ["batch", str(tmp_path / "一月"), str(tmp_path / "二月"), "-o", str(tmp_path / "out"),
+                 "--provision", CUT, "--as-of", "2019-12-31"]
+    assert CliRunner().invoke(cli.main, arguments).exit_code == 0
+    for folder in ("一月", "二月"):
+        assert f"{folder}局" in (tmp_path / "out" / f"{folder}-部门_csv.csv").read_text(encoding="utf-8")
+    again = CliRunner().invoke(cli.main, [*arguments, "--resume"])
+    assert again.stderr.count("已完成，略过") == 2
+    within = CliRunner().invoke(cli.main, [*arguments[:2], "-o", str(tmp_path / "一月"), *arguments[5:]])
+    assert within.exit_code == 2
+    assert "换一个文件名或文件夹" in within.stderr
+    lists = CliRunner().invoke(cli.main, [*arguments, "--problems", str(tmp_path / "p.csv")])
+    assert lists.exit_code == 2
+    assert "--problems" in lists.stderr
+
+
+@pytest.mark.parametrize(("inputs", "names"), [
+    (["a/x.csv", "b/x.csv", "y.xlsx"], ["a-x_csv", "b-x_csv", "y_xlsx"]),
+    (["x.csv", "b/x.csv", "x.jsonl"], ["x_csv", "b-x_csv", "x_jsonl"]),
+    (["a/b/x.csv", "a-b/x.csv"], ["a-b-x_csv", "a-b-x_csv-2"]),
+])  # fmt: skip
+def test_names_of_results(tmp_path: Path, inputs: list[str], names: list[str]) -> None:
+    assert list(names_of([tmp_path / path for path in inputs]).values()) == names
