@@ -68,7 +68,11 @@ class Source:
         self.encoding = _encoding(head, whole=len(head) == self.size, name=self.name)
         self.certain = not head.isascii()
         """Whether the beginning of the file tells its encoding."""
-        text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
+        try:
+            text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
+        except UnicodeDecodeError as error:
+            code = "unknown-encoding" if self.encoding == "gb18030" else "broken-utf8"
+            raise undecodable(code, head, error, self.name) from None
         self.end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
         """What lines end with: old programs write a carriage return alone."""
         if len(head) < self.size:

@@ -39,6 +39,14 @@ def cell_of(value: Any) -> str:
     return str(value) if isinstance(value, int) else json.dumps(value, ensure_ascii=False)
 
 
+def _reason(found: Any) -> dict[str, object]:
+    """Why a line is no object: an error, or what else it is."""
+    if isinstance(found, Exception):
+        return {"reason_zh": str(found), "reason_en": str(found)}
+    shown = json.dumps(found, ensure_ascii=False, default=str)[:60]
+    return {"reason_zh": f"不是对象 {{…}}：{shown}", "reason_en": f"no object {{…}}: {shown}"}
+
+
 class JsonLinesSource(Source):
     """One object a line; the keys are fields or their labels. A line that is no object is a rejected row."""
 
@@ -46,13 +54,12 @@ class JsonLinesSource(Source):
         self.path, self.name, self.size = path, str(path), path.stat().st_size
         self.encoding, self.delimiter = "utf-8", ","
         self.keys: list[str] = []
-        self.faults: dict[int, str] = {}
+        self.faults: dict[int, dict[str, object]] = {}
         sample: list[dict[str, Any]] = []
         broken: Problem | None = None
         for number, found in self._objects(SAMPLE):
-            if isinstance(found, str) and broken is None:
-                broken = Problem("json-syntax", Location(self.name, line=number), {
-                    "reason_zh": found, "reason_en": found})  # fmt: skip
+            if found is not None and not isinstance(found, dict) and broken is None:
+                broken = Problem("json-syntax", Location(self.name, line=number), _reason(found))
             if isinstance(found, dict):
                 sample.append(found)
                 self.keys += [key for key in found if key not in self.keys]
@@ -79,7 +86,7 @@ class JsonLinesSource(Source):
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                     yield number, json.loads(text, parse_float=Decimal) if text else None
                 except (ValueError, RecursionError) as error:
-                    yield number, str(error)
+                    yield number, error
 
     def _blocks(self, size: int) -> Iterator[Lines]:
         rows: list[list[str]] = []
@@ -91,7 +98,7 @@ class JsonLinesSource(Source):
             elif found is None:
                 rows.append([])
             else:
-                self.faults[number] = str(found)
+                self.faults[number] = _reason(found)
                 rows.append([_BROKEN])
             if len(rows) == ROWS_AT_ONCE:
                 yield self._block(start, rows)
@@ -107,7 +114,7 @@ class JsonLinesSource(Source):
         reason = self.faults.get(problem.location.line or 0)
         if problem.code != "broken-quotes" or reason is None:
             return problem
-        return Problem("json-syntax", problem.location, {"reason_zh": reason, "reason_en": reason})
+        return Problem("json-syntax", problem.location, reason)
 
 
 class ParquetSource(Source):

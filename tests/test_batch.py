@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 import random
@@ -722,3 +723,27 @@ def test_inputs_of_the_same_name_have_results_of_their_own(tmp_path: Path) -> No
 ])  # fmt: skip
 def test_names_of_results(tmp_path: Path, inputs: list[str], names: list[str]) -> None:
     assert list(names_of([tmp_path / path for path in inputs]).values()) == names
+
+
+@pytest.mark.parametrize(("data", "code"), [
+    (gzip.compress(b"a,b"), "unknown-encoding"), (b"\xef\xbb\xbfa,\xe5\x8d", "broken-utf8"),
+    ("a,b".encode("utf-16"), "unknown-encoding"), (b"\x00\x00", "file-empty"),
+])  # fmt: skip
+def test_what_is_no_text_is_refused_as_such(pack: Pack, tmp_path: Path, data: bytes, code: str) -> None:
+    (tmp_path / "in.csv").write_bytes(data)
+    with pytest.raises(FactError) as caught:
+        run(pack, tmp_path / "in.csv", tmp_path / "out.csv")
+    assert caught.value.problems[0].code == code
+
+
+def test_a_line_that_is_no_object_is_said_to_be_none(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text("[1, 2]\n", encoding="utf-8")
+    with pytest.raises(FactError) as caught:
+        run(pack, source, tmp_path / "out.csv")
+    assert [problem.code for problem in caught.value.problems] == ["json-syntax"]
+    good = '{"has_task": true, "task_amount": 100, "raised_amount": 84.99, "next_year_public_funds": 5}'
+    source.write_text(f"[1, 2]\n{good}\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert (summary.evaluated, dict(summary.rejected)) == (1, {"row": 1})
+    assert [problem.message("en") for problem in summary.problems] == ["the JSON is wrong: no object {…}: [1, 2]"]
