@@ -92,6 +92,8 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
     click.echo(_account("合计" if lang == "zh" else "in all", total, lang), err=True)
     for line in _results(pack, total, lang):
         click.echo(line, err=True)
+    for text in total.remarks:
+        click.echo(text.get(lang), err=True)
     ctx.exit(2 if failed or total.rejected.total() else 0)
 
 

@@ -141,7 +141,7 @@ def _assess(
     skipped = skipped_matters(dossier, provisions, submitted)
     agenda = reference_agenda(dossier, derived, skipped)
     outcome = assess_dossier(pack, dossier, derived, agenda, as_of, skipped, readings=readings)
-    outcome = replace(outcome, assumptions=assumed_absent(dossier, derived, submitted))
+    outcome = replace(outcome, assumptions=assumed_absent(dossier, submitted, derived.related))
     if not readings:
         builder.compare(dossier, derived, agenda, outcome, as_of)
     return outcome

@@ -8,7 +8,7 @@ the forward-chaining engine and the reference can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -158,16 +158,13 @@ def _records_read(matter: Matter) -> set[str]:
     }
 
 
-def assumed_absent(dossier: Dossier, case: Case, submitted: Submitted) -> tuple[Text, ...]:
+def assumed_absent(dossier: Dossier, submitted: Collection[str], related: Sequence[Row] = ()) -> tuple[Text, ...]:
     """Records that matters add up and of which nothing was submitted: taken as none, which should be said."""
+    there = {*submitted, *(row.record for row in related)}
     found: dict[str, Text] = {}
     for matter in dossier.matters:
         for source in matter.inputs.values():
-            if (
-                isinstance(source, (FromSum, FromAny))
-                and source.record not in submitted
-                and not case.rows(source.record)
-            ):
+            if isinstance(source, (FromSum, FromAny)) and source.record not in there:
                 label = dossier.records[source.record].label
                 found[source.record] = Text(
                     f"没有提交“{label.zh}”，按没有计算", f"no {label.get('en')} submitted: taken as none"

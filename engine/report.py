@@ -6,7 +6,7 @@ a workbook and a CSV can each write them in their own way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
@@ -210,7 +210,7 @@ def _subject_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutco
                 else f"{open_subjects} more undetermined, not counted"
             )
         footer = tuple(blanks)
-    return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, tuple(_notes(pack, outcomes, lang)))
+    return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, _said(notes(pack, outcomes), lang))
 
 
 def _telling(shown: Sequence[Item]) -> list[Item]:
@@ -338,7 +338,7 @@ def _matter_lines(pack: Pack, dossier: Dossier, outcomes: Sequence[DossierOutcom
         else ""
     )
     footer: tuple[Cell, ...] = (label, "", "", "", None, Money(grand), note, "")
-    return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, tuple(_notes(pack, outcomes, lang)))
+    return Table(dossier.label.get(lang), tuple(headers), tuple(rows), footer, _said(notes(pack, outcomes), lang))
 
 
 def _detail(dossier: Dossier, item: Item, lang: Lang) -> str:
@@ -366,18 +366,25 @@ def _matter_reason(pack: Pack, dossier: Dossier, outcome: DossierOutcome, item: 
     return _item_reason(pack, item, lang)
 
 
-def _notes(pack: Pack, outcomes: Sequence[DossierOutcome], lang: Lang) -> list[str]:
-    seen: dict[str, str] = {}
+def notes(pack: Pack, outcomes: Sequence[DossierOutcome]) -> list[Text]:
+    """What has to be said beside some outcomes, each once."""
+    seen: dict[Text, None] = {}
     for outcome in outcomes:
-        seen.update(
-            (text.zh, f"注意：{text.zh}" if lang == "zh" else f"note: {text.get('en')}") for text in outcome.assumptions
-        )
-        for identity, reason in outcome.skipped:
-            label = pack.provision(identity).label.get(lang)
-            seen[identity] = (
-                f"未评“{label}”：{reason.zh}" if lang == "zh" else f"not assessed, {label}: {reason.get('en')}"
-            )
-    return list(seen.values())
+        seen.update(dict.fromkeys(remarks(pack, outcome.assumptions, outcome.skipped)))
+    return list(seen)
+
+
+def _said(texts: Iterable[Text], lang: Lang) -> tuple[str, ...]:
+    return tuple(text.get(lang) for text in texts)
+
+
+def remarks(pack: Pack, assumptions: Iterable[Text], skipped: Iterable[tuple[str, Text]]) -> Iterator[Text]:
+    """What has to be said beside a result: what was taken as none, and which provision was not assessed and why."""
+    for text in assumptions:
+        yield Text(f"注意：{text.zh}", f"note: {text.get('en')}")
+    for identity, reason in skipped:
+        label = pack.provision(identity).label
+        yield Text(f"未评“{label.zh}”：{reason.zh}", f"not assessed, {label.get('en')}: {reason.get('en')}")
 
 
 def explain_dossier(pack: Pack, dossier: Dossier, outcome: DossierOutcome, lang: Lang) -> list[str]:

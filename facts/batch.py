@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -23,13 +23,14 @@ import polars as pl
 from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
 from engine.batch_cases import CASE, CaseProgram, CasesRefused, related_frames
 from engine.batch_table import Results, Sums
-from engine.dossier import assess_dossier, derive_case, reference_agenda, skipped_matters
+from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
 from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine
 from engine.load import Pack
 from engine.model import Case, Dossier, Provision, Row, Text
 from engine.outcome import Outcome
 from engine.output import replacing
+from engine.report import remarks
 from engine.source import Location
 from engine.types import Kind
 from engine.values import Value
@@ -119,7 +120,10 @@ class Keep(Protocol):
 
 @dataclass
 class Summary:
-    """What became of everything: `rows_in` = `evaluated` + `rejected` + `skipped`."""
+    """What became of everything: `rows_in` = `evaluated` + `rejected` + `skipped`.
+
+    `remarks` are what has to be said beside it: which provisions were not assessed, and what was taken as none.
+    """
 
     rows_in: int = 0
     evaluated: int = 0
@@ -130,6 +134,7 @@ class Summary:
     problems_in_all: int = 0
     seconds: float = 0.0
     tables: list[TableInfo] = field(default_factory=list)
+    remarks: dict[Text, None] = field(default_factory=dict)
 
     def check(self) -> None:
         """Nothing may be lost."""
@@ -157,6 +162,7 @@ class Summary:
         self.report(other.problems)
         self.seconds += other.seconds
         self.tables += other.tables
+        self.remarks |= other.remarks
 
 
 Progress = Callable[[int, int], None]
@@ -257,8 +263,14 @@ class Batch:
 
     def _stream(self, path: Path, output: Path, temporary: Path, summary: Summary, progress: Progress | None) -> None:
         source = self.source(path)
+        dossier = source.target.dossier
+        if dossier is not None and len(dossier.records) > 1:  # its matters ask for rows of other tables
+            self._related([path], output, temporary, summary, progress)
+            return
         present = frozenset(column.field for column in source.layout.columns if column.field is not None)
         chosen = self.choose(source.target, present)
+        if dossier is not None:
+            self._remark(dossier, chosen.skipped, {dossier.subject}, summary)
         reader = BlockReader(source, chosen.program)
         repeated = repeated_subjects(chosen.dossier, reader) if chosen.dossier is not None else None
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
@@ -284,6 +296,12 @@ class Batch:
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
                       summary.rejected, summary.skipped)
         summary.tables.append(tally.info())
+
+    def _remark(self, dossier: Dossier, skipped: Mapping[int, Text], submitted: Collection[str],
+                summary: Summary) -> None:
+        summary.remarks |= dict.fromkeys(remarks(
+            self.pack, assumed_absent(dossier, submitted),
+            ((dossier.matters[number].provision, reason) for number, reason in skipped.items())))
 
     @staticmethod
     def _account(block: Block, summary: Summary) -> None:
@@ -366,12 +384,17 @@ class Batch:
         start = time.perf_counter()
         summary = Summary()
         with replacing(output) as temporary:
-            if not self._through_disk(paths) or not self._stream_cases(paths, output, temporary, summary, progress):
-                self._submission(paths, output, temporary, summary)
+            self._related(paths, output, temporary, summary, progress)
             summary.check()
             summary.seconds = time.perf_counter() - start
             self._problems(problems, summary)
         return summary
+
+    def _related(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
+                 progress: Progress | None) -> None:
+        """Tables of which rows belong together, through the disk or in memory."""
+        if not self._through_disk(paths) or not self._stream_cases(paths, output, temporary, summary, progress):
+            self._submission(paths, output, temporary, summary)
 
     def _through_disk(self, paths: Sequence[Path]) -> bool:
         """Whether related files should be read in blocks, where they can be."""
@@ -396,7 +419,7 @@ class Batch:
         files = recognise_files(paths, self.targets)
         if files is None:
             return False
-        program, of = self._case_program(files.dossier, files.present)
+        program, of = self._case_program(files.dossier, files.present, summary)
         stream = CaseStream(self.pack, files, program, of, summary, progress)
         try:
             stream.write(output, temporary, self.engine.pieces)
@@ -461,14 +484,15 @@ class Batch:
         summary.report(block.problems)
         summary.sums.merge(sums)
 
-    def _case_program(self, dossier: Dossier,
-                      present: Mapping[str, frozenset[str]]) -> tuple[CaseProgram, dict[str, Results]]:
+    def _case_program(self, dossier: Dossier, present: Mapping[str, frozenset[str]],
+                      summary: Summary) -> tuple[CaseProgram, dict[str, Results]]:
         """The matters of a dossier of which some fields are present, and how each record's outcomes are laid out.
 
         Errors (`FactError`): `nothing-to-assess`, `wide-needs-one-row`, `one-case-at-a-time`.
         """
         provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
         skipped = skipped_matters(dossier, provisions, present)
+        self._remark(dossier, skipped, present, summary)
         try:
             program = CaseProgram(dossier, provisions, skipped, present, self.assessment, self.engine)
         except CasesRefused as error:
@@ -490,7 +514,7 @@ class Batch:
 
         A case that reaches beyond the calendar is rejected whole.
         """
-        program, of = self._case_program(dossier, present)
+        program, of = self._case_program(dossier, present, summary)
         wide = self.options.shape == "wide"
         places = [row.at for case in cases for row in (case.subject, *case.related)]
         case_of = [number for number, case in enumerate(cases) for _ in range(1 + len(case.related))]

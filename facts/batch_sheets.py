@@ -159,6 +159,8 @@ def _summary_sheet(book: Any, summary: Summary, results: Results, pack: Pack) ->
                 sheet.write_number(number, 3, total / 100, money)
             else:
                 sheet.write_string(number, 3, yuan_text(total))
+    for place, text in enumerate(summary.remarks, number + 2):
+        sheet.write_string(place, 0, text.get(lang))
 
 
 def account(summary: Summary, lang: Lang) -> list[tuple[str, int]]:

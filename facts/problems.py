@@ -231,7 +231,7 @@ CASES = {
     "no-subject-table": Wording(
         "没有提交{record}表，这张表的各行无处归属",
         "no {record_en} table was submitted, so these rows belong to nobody",
-        "一并提交主表", "submit the main table as well"),
+        "一并提交主表（hegui batch 加 --together）", "submit the main table as well (hegui batch: with --together)"),
     "subject-rejected": Wording(
         "`{key}` 的主表行（{subject_at}）有误，这一行也不能使用",
         "the main row of `{key}` ({subject_at}) has problems, so this row cannot be used either",

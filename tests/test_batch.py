@@ -747,3 +747,37 @@ def test_a_line_that_is_no_object_is_said_to_be_none(pack: Pack, tmp_path: Path)
     summary = run(pack, source, tmp_path / "out.csv")
     assert (summary.evaluated, dict(summary.rejected)) == (1, {"row": 1})
     assert [problem.message("en") for problem in summary.problems] == ["the JSON is wrong: no object {…}: [1, 2]"]
+
+
+FIRMS = "企业名称,规模以上工业企业,战略性新兴产业,上年主营业务收入(万元),本年主营业务收入(万元)"
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_main_table_on_its_own_is_assessed_and_what_is_not_is_said(tmp_path: Path, engine: str, suffix: str) -> None:
+    """Its matters may ask for rows of other tables: none are there, and that is said as `check` says it."""
+    table = tmp_path / "企业.csv"
+    table.write_text(f"{FIRMS}\n甲,是,否,4000,4600.01\n乙,是,否,4000,4599\n", encoding="utf-8")
+    source = table
+    if suffix == ".jsonl":
+        source = tmp_path / "企业.jsonl"
+        pl.read_csv(table, infer_schema=False).write_ndjson(source)
+    found = CliRunner().invoke(cli.main, [
+        "batch", str(source), "-o", str(tmp_path / "out.csv"), "--as-of", "2019-12-31", "--engine", engine])
+    assert found.exit_code == 0, found.output
+    rows = {(row["subject"], row["provision"]): row["status"] for row in rows_of(tmp_path / "out.csv")}
+    assert rows["甲", "enterprise.sales_promotion.subsidy"] == "eligible"
+    assert rows["乙", "enterprise.sales_promotion.subsidy"] == "ineligible"
+    checked = CliRunner().invoke(cli.main, ["check", str(table), "--as-of", "2019-12-31"])
+    said = [line for line in found.stderr.splitlines() if line.startswith(("注意", "未评"))]
+    assert said
+    assert said == [line for line in checked.output.splitlines() if line.startswith(("注意", "未评"))]
+
+
+def test_a_related_table_on_its_own_has_nobody_to_belong_to(tmp_path: Path) -> None:
+    (tmp_path / "获奖.csv").write_text("企业名称,奖项类别,奖项等级,成果或项目,参建角色\n甲,工法,国家级,某工法,\n", encoding="utf-8")
+    found = CliRunner().invoke(cli.main, [
+        "batch", str(tmp_path / "获奖.csv"), "-o", str(tmp_path / "out.csv"), "--as-of", "2019-12-31"])
+    assert found.exit_code == 2
+    assert "no-subject-table" in found.stderr
+    assert not (tmp_path / "out.csv").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -85,6 +85,7 @@ def run_large(
     statuses = found.sums.statuses.values()
     account = Tally(source.name, None, None, (), found.rows_in, found.evaluated, found.rejected, found.skipped)
     summary = _summary(pack, options, found.tables, account) | {
+        "remarks": [asdict(text) for text in found.remarks],
         "results": [{"title": "", "rows": count}],
         "problems": found.problems_in_all,
         "errors": sum(problem.severity == "error" for problem in found.problems),

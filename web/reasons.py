@@ -194,7 +194,7 @@ def _assessed(
     skipped = skipped_matters(dossier, provisions, submitted)
     agenda = reference_agenda(dossier, derived, skipped)
     outcome = assess_dossier(pack, dossier, derived, agenda, day, skipped, explained=False)
-    return replace(outcome, assumptions=assumed_absent(dossier, derived, submitted))
+    return replace(outcome, assumptions=assumed_absent(dossier, submitted, derived.related))
 
 
 def _explained(pack: Pack, outcome: DossierOutcome, item: Item, day: date | None) -> Item:

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import zip_longest
 from pathlib import Path
@@ -27,7 +27,7 @@ from engine.kinds import ADVERSE, UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.model import Case, Text
 from engine.output import csv_text, safe_text, write_xlsx
-from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line
+from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line, notes
 from engine.source import Location
 from engine.values import yuan_text
 from facts.batch import Options
@@ -409,6 +409,7 @@ def _summary(
             "skipped_by": dict(counts.skipped_by),
         },
         "tables": tables_data(submission.tables),
+        "remarks": [asdict(text) for found in checked.dossiers.values() for text in notes(pack, found)],
         "results": [{"title": table.title, "rows": len(table.rows)} for table in tables],
         "dossiers": sorted(checked.dossiers),
         "problems": len(problems),
