@@ -31,8 +31,10 @@ from engine.model import (
     Constant,
     Dossier,
     Field,
+    FromAny,
     FromField,
     FromOutcome,
+    FromSum,
     Matter,
     Output,
     Provision,
@@ -475,9 +477,23 @@ def provision_steps(provisions: Sequence[Provision], present: frozenset[str]) ->
 
 
 def subject_steps(dossier: Dossier, provisions: Mapping[str, Provision], skipped: Mapping[int, Text]) -> list[Step]:
-    """Steps for the matters of a dossier whose rows are all about the subject itself."""
-    return [Step(provisions[matter.provision], dict(matter.inputs), matter.when, matter)
-            for number, matter in enumerate(dossier.matters) if number not in skipped]
+    """Steps for the matters of a dossier that are about the subject itself, of which no related row is there."""
+    return [Step(provisions[matter.provision],
+                 {name: _alone(source, dossier.subject) for name, source in matter.inputs.items()}, matter.when, matter)
+            for number, matter in enumerate(dossier.matters)
+            if number not in skipped and matter.each == dossier.subject]
+
+
+def _alone(source: Source, record: str) -> Source:
+    """Where an input comes from if a case has no row but this one: nothing related is zero, and no."""
+    match source:
+        case FromSum():
+            return Constant(0)
+        case FromAny():
+            return Constant(False)
+        case FromField(other, field) if other != record:
+            return FromField(other, f"{other}.{field}")  # which no row has
+    return source
 
 
 __all__ = ["ARISES", "COUNTED", "MISSING", "ROW", "SUBJECT", "Assessment", "Program", "Step", "Words",

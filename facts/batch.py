@@ -264,7 +264,7 @@ class Batch:
     def _stream(self, path: Path, output: Path, temporary: Path, summary: Summary, progress: Progress | None) -> None:
         source = self.source(path)
         dossier = source.target.dossier
-        if dossier is not None and len(dossier.records) > 1:  # its matters ask for rows of other tables
+        if dossier is not None and not _goes_by_row(dossier, source.target):
             self._related([path], output, temporary, summary, progress)
             return
         present = frozenset(column.field for column in source.layout.columns if column.field is not None)
@@ -561,6 +561,13 @@ def _check_outputs(inputs: Sequence[Path], output: Path, problems: Path | None) 
     for path in inputs:
         if os.path.realpath(path) in written:
             raise FactError(Problem("output-is-input", fields={"path": str(path)}))
+
+
+def _goes_by_row(dossier: Dossier, target: Target) -> bool:
+    """Whether each row of a table is a case: one of subjects, whose matters do not exclude one another."""
+    own = [matter for matter in dossier.matters if matter.each == dossier.subject]
+    return (target.record is not None and target.record.name == dossier.subject
+            and all(matter.highest_of is None for matter in own))
 
 
 def _numbered(dossier: Dossier, cases: Sequence[Case]) -> Iterator[tuple[str, int, int, str | None, Mapping[str, Any]]]:

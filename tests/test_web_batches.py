@@ -365,6 +365,23 @@ def test_the_reasons_of_a_large_file_are_those_of_its_rows(client: TestClient) -
     assert client.get(f"{location}/rows/0", params={"table": 1}).status_code == 404
 
 
+@pytest.mark.parametrize("count", [20, 6_000])
+def test_a_main_table_on_its_own_says_what_was_not_assessed(client: TestClient, count: int) -> None:
+    headings = ["企业名称", "规模以上工业企业", "战略性新兴产业", "上年主营业务收入(万元)", "本年主营业务收入(万元)"]
+    dice = random.Random(6)
+    rows = [[name_of(number), dice.choice(["是", "否", ""]), "否", "4000", dice.choice(["4600.01", "4599", ""])]
+            for number in range(count)]
+    location = submit(client, "企业.csv", as_csv(headings, rows))
+    assert client.get(f"{location}/summary").json().get("large", False) is (count > 20)
+    headers = client.get(f"{location}/rows").json()["headers"]
+    if count > 20:
+        for row in random.Random(4).sample(rows_of(client, location), 60):
+            check_row(client, location, headers, row)
+    page = client.get(f"/batch/{location.rpartition('/')[2]}", params={"lang": "zh"}).text
+    assert "注意：没有提交“已付补助奖励”，按没有计算" in page
+    assert "未评“参加展洽会补助”：没有提交参展" in page
+
+
 def test_of_a_group_the_reasons_tell_which_one_counts(client: TestClient) -> None:
     data = as_xlsx(firms(2_400))
     assert len(data) > LARGE_FROM
