@@ -74,7 +74,8 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
             try:
                 with _Bar(files if together else [path], lang) as bar:
                     summary = (run.run_together(files, target, beside, bar.update) if together
-                               else run.run(path, target, beside, bar.update))
+                               else run.run(path, target, beside, bar.update,
+                                            folder.marked(path) if folder is not None else None))
             except FactError as error:
                 failed += 1
                 for problem in error.problems:

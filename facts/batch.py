@@ -141,6 +141,12 @@ class Summary:
         total = self.evaluated + self.rejected.total() + self.skipped.total()
         assert self.rows_in == total, f"{self.rows_in} rows in, {total} accounted for"
 
+    @property
+    def is_all_refused(self) -> bool:
+        """Whether not one row is left, but each can be told in the list of problems and marked where it stands."""
+        return not self.evaluated and bool(self.rejected.total()) and not any(
+            problem.code == "no-subject-table" for problem in self.problems)
+
     def report(self, problems: Sequence[Problem]) -> None:
         """Problems kept, up to a limit."""
         self.problems_in_all += len(problems)
@@ -235,8 +241,9 @@ class Batch:
 
     # Running
 
-    def run(self, path: Path, output: Path, problems: Path | None, progress: Progress | None = None) -> Summary:
-        """One input to one output; what could not be used to `problems`.
+    def run(self, path: Path, output: Path, problems: Path | None, progress: Progress | None = None,
+            marked: Path | None = None) -> Summary:
+        """One input to one output; what could not be used to `problems`, a workbook with its faults marked to `marked`.
 
         Errors (`FactError`): a file that cannot be read or recognised; nothing is written then.
         """
@@ -248,7 +255,7 @@ class Batch:
         with ExitStack() as stack:
             temporary = stack.enter_context(replacing(output))
             if path.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
-                self._submission([path], output, temporary, summary)
+                self._submission([path], output, temporary, summary, marked)
             else:
                 self._stream(path, output, temporary, summary, progress)
             summary.check()
@@ -433,7 +440,8 @@ class Batch:
         elif problems is not None:
             problems.unlink(missing_ok=True)
 
-    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary) -> None:
+    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
+                    marked: Path | None = None) -> None:
         union = self.union
         submission = read_facts(
             paths, dossiers=self.pack.dossiers if union is None else {},
@@ -445,26 +453,31 @@ class Batch:
         summary.rows_in, summary.evaluated = counts.rows_in, counts.accepted
         summary.rejected.update(counts.rejected_by)
         summary.skipped.update(counts.skipped_by)
-        if not submission.cases and not submission.flat:
-            raise FactError(submission.errors or Problem("nothing-to-assess"))
         present = submission.present
-        dossiers = {case.dossier for case in submission.cases}
-        if len(dossiers) + len({one.provision for one in submission.flat}) > 1:
+        kinds: set[tuple[str | None, str | None]] = {(case.dossier, None) for case in submission.cases}
+        kinds |= {(None, one.provision) for one in submission.flat}
+        if not kinds and summary.is_all_refused:
+            kinds = {(table.dossier, table.provision) for table in submission.tables if table.rejected}
+        if not kinds:
+            raise FactError(submission.errors or Problem("nothing-to-assess"))
+        if len(kinds) > 1:
             raise FactError(Problem("several-kinds"))
-        if submission.cases:
-            self._cases(self.pack.dossiers[dossiers.pop()], submission.cases, present, output, temporary, summary)
+        dossier, provision = kinds.pop()
+        if dossier is not None:
+            self._cases(self.pack.dossiers[dossier], submission.cases, present, output, temporary, summary)
         else:
-            self._flat(submission.flat, present, output, temporary, summary)
+            assert provision is not None, "a table is of a dossier or of a provision"
+            self._flat(provision, submission.flat, present, output, temporary, summary)
         if self.options.annotate:
             for path in paths:
                 if path.suffix.lower() in (".xlsx", ".xlsm"):
-                    annotate(path, output.with_name(f"{path.stem}.annotated{path.suffix}"), summary.problems,
-                             self.options.lang)
+                    annotate(path, marked or output.with_name(f"{path.stem}.annotated{path.suffix}"),
+                             summary.problems, self.options.lang)
 
-    def _flat(self, flat: Sequence[FlatCase], present: Mapping[str, frozenset[str]], output: Path, temporary: Path,
-              summary: Summary) -> None:
-        """Rows that are the facts of provisions."""
-        provision = self.union or self.pack.provision(flat[0].provision)
+    def _flat(self, identity: str, flat: Sequence[FlatCase], present: Mapping[str, frozenset[str]], output: Path,
+              temporary: Path, summary: Summary) -> None:
+        """Rows that are the facts of a provision."""
+        provision = self.union or self.pack.provision(identity)
         fields = present.get("", frozenset()) or frozenset(name for one in flat for name in one.inputs)
         target = provision_target(provision)
         chosen = self.choose(target, fields & frozenset(provision.facts))
@@ -536,8 +549,8 @@ class Batch:
             sums.add(one.program, done)
             tables.append(of[one.record].coded(one.frame.filter(kept), done))
         order = {matter.provision: place for place, matter in enumerate(dossier.matters)}
-        table = pl.concat(tables)
-        if not wide:
+        table = pl.concat(tables or [pl.DataFrame(schema=of[dossier.subject].coded_schema)])
+        if tables and not wide:
             number, place = list(range(len(places))), [order[one] for one in of[dossier.subject].places]
             table = table.with_columns(
                 pl.col("row").replace_strict(number, case_of, return_dtype=pl.Int64).alias(CASE),
@@ -586,6 +599,8 @@ def _numbered(dossier: Dossier, cases: Sequence[Case]) -> Iterator[tuple[str, in
 
 def _renumbered(table: pl.DataFrame, places: Sequence[Location]) -> pl.DataFrame:
     """The result with the sheet's own row numbers in place of running ones."""
+    if not places:
+        return table
     numbers = list(range(len(places)))
     rows = [at.line if at.line is not None else _row_number(at.cell or "") for at in places]
 

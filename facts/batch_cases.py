@@ -63,7 +63,7 @@ class CaseStream:
             stack.callback(pieces.close)
             tables = CaseTables(self.files, self.program, pieces, self.summary, self.progress)
             tables.read()
-            if not self.summary.evaluated:
+            if not self.summary.evaluated and not self.summary.is_all_refused:
                 errors = [one for one in self.summary.problems if one.severity == "error"]
                 raise FactError(errors or Problem("nothing-to-assess"))
             self._assess(tables)

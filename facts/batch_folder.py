@@ -68,6 +68,10 @@ class Folder:
         """Where an input's results go."""
         return self.path / f"{self.names[source]}.{self.form}"
 
+    def marked(self, source: Path) -> Path:
+        """Where the copy of a workbook with its faults marked goes."""
+        return self.path / f"{self.names[source]}.annotated{source.suffix}"
+
     def _entry(self, source: Path) -> dict[str, Any]:
         stat = source.stat()
         return {"size": stat.st_size, "modified": stat.st_mtime_ns, "form": self.form, "options": self.options}

@@ -701,13 +701,20 @@ def test_inputs_of_the_same_name_have_results_of_their_own(tmp_path: Path) -> No
     for folder in ("一月", "二月"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "部门.csv").write_text(f"{HEADING}\n{folder}局,是,1000,849,5\n", encoding="utf-8")
+        book = openpyxl.Workbook()
+        for row in (HEADING.split(","), [f"{folder}局", "是", "一千", "849", "5"]):
+            book.worksheets[0].append(row)
+        book.save(tmp_path / folder / "部门.xlsx")
     arguments = ["batch", str(tmp_path / "一月"), str(tmp_path / "二月"), "-o", str(tmp_path / "out"),
-                 "--provision", CUT, "--as-of", "2019-12-31"]
-    assert CliRunner().invoke(cli.main, arguments).exit_code == 0
+                 "--provision", CUT, "--as-of", "2019-12-31", "--annotate"]
+    assert CliRunner().invoke(cli.main, arguments).exit_code == 2
     for folder in ("一月", "二月"):
         assert f"{folder}局" in (tmp_path / "out" / f"{folder}-部门_csv.csv").read_text(encoding="utf-8")
+        marked = openpyxl.load_workbook(tmp_path / "out" / f"{folder}-部门_xlsx.annotated.xlsx").worksheets[0]
+        assert marked["A2"].value == f"{folder}局"
+        assert marked["C2"].comment is not None
     again = CliRunner().invoke(cli.main, [*arguments, "--resume"])
-    assert again.stderr.count("已完成，略过") == 2
+    assert again.stderr.count("已完成，略过") == 4
     within = CliRunner().invoke(cli.main, [*arguments[:2], "-o", str(tmp_path / "一月"), *arguments[5:]])
     assert within.exit_code == 2
     assert "换一个文件名或文件夹" in within.stderr
