@@ -50,7 +50,8 @@ BESIDE = """Times beside hand-written Polars of the same row count, by the faste
 memory, `polars-stream`: streaming, its default); above 1 is slower. Memory is the whole process at its peak.
 `hegui-polars` and `hegui-duckdb` also name the facts that each undetermined row lacks, which no peer does.
 `hegui-outcomes` is Hegui asked for outcomes alone, as the peers are; OpenFisca, PolicyEngine and the engines that
-decide row by row cannot compare the rows of a firm, so beside them it is not asked to either.
+decide row by row cannot compare the rows of a firm, so beside them it is not asked to either. Peers take turns, and of
+the medians of several passes the best counts: the machine is not equally fast at all times.
 """
 
 BY_HAND = ("polars", "polars-stream")

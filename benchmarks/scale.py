@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ ROWS = ("python", "rule-engine", "zen-engine", "durable-rules")
 ROW_LIMIT = 20_000
 """Rows for engines that decide one at a time: their time grows with the rows, so a rate says it all."""
 FILE_ROUNDS = 4
-"""How often a peer goes from file to file; the best counts, as of rounds in memory the median does."""
+"""How often a peer goes from file to file; the best counts."""
 TIMEOUT = 600
 
 
@@ -58,11 +59,11 @@ def measure(module: str, arguments: Sequence[str], python: str = sys.executable)
     return found
 
 
-def plans(sizes: Sequence[int], rounds: int) -> Iterator[tuple[str, list[str], bool]]:
+def plans(sizes: Sequence[int], rounds: int, passes: int) -> Iterator[tuple[str, list[str], bool]]:
     """What is measured in memory: module, arguments, and whether the peer may need another interpreter."""
     from benchmarks.other_peers import asked_of
 
-    for rows in sizes:
+    for rows, _ in product(sizes, range(passes)):
         for name, workload in WORKLOADS.items():
             for peer in COLUMNS:
                 yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], False
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--files", default="1e5,1e6", help="sizes from file to file")
     parser.add_argument("--book", default="2e4", help="rows of the workbook")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--passes", type=int, default=3, help="turns of the peers in memory; the best counts")
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--results", type=Path, help="keep the measurements as JSON lines")
@@ -95,13 +97,15 @@ def main() -> None:
     if given.from_results:
         found += [json.loads(line) for line in given.from_results.read_text(encoding="utf-8").splitlines()]
     else:
-        for module, arguments, other in plans([int(float(size)) for size in given.sizes.split(",")], given.rounds):
+        sizes = [int(float(size)) for size in given.sizes.split(",") if size]
+        for module, arguments, other in plans(sizes, given.rounds, given.passes):
             note(measure(module, arguments, given.peers_python if other else sys.executable))
-        measure_files(given, note)
+        if given.files:
+            measure_files(given, note)
     if given.results:
         given.results.write_text("\n".join(json.dumps(one) for one in found) + "\n", encoding="utf-8")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    asked = f"--sizes {given.sizes} --files {given.files} --book {given.book} --rounds {given.rounds}"
+    asked = " ".join(f"--{name} {getattr(given, name)}" for name in ("sizes", "files", "book", "rounds", "passes"))
     text = page(found, machine, SEED, asked)
     if given.write:
         given.write.write_text(text, encoding="utf-8")

@@ -84,6 +84,8 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
             if folder is not None:
                 folder.done(path)
                 click.echo(_account(path.name, summary, lang), err=True)
+            for text in summary.remarks:
+                click.echo(text.get(lang), err=True)
             total.merge(summary)
             if summary.problems_in_all:
                 click.echo((f"问题 {summary.problems_in_all} 个，见 {beside}" if lang == "zh"
@@ -93,8 +95,6 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
     click.echo(_account("合计" if lang == "zh" else "in all", total, lang), err=True)
     for line in _results(pack, total, lang):
         click.echo(line, err=True)
-    for text in total.remarks:
-        click.echo(text.get(lang), err=True)
     ctx.exit(2 if failed or total.rejected.total() else 0)
 
 

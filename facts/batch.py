@@ -158,7 +158,7 @@ class Summary:
         return max(0, MAX_PROBLEMS - len(self.problems))
 
     def merge(self, other: Summary) -> None:
-        """The account of another file added."""
+        """The account of another file added; its remarks are about that file alone."""
         self.rows_in += other.rows_in
         self.evaluated += other.evaluated
         self.rejected.update(other.rejected)
@@ -168,7 +168,6 @@ class Summary:
         self.report(other.problems)
         self.seconds += other.seconds
         self.tables += other.tables
-        self.remarks |= other.remarks
 
 
 Progress = Callable[[int, int], None]
