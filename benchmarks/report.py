@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
@@ -51,7 +52,7 @@ memory, `polars-stream`: streaming, its default); above 1 is slower. Memory is t
 `hegui-polars` and `hegui-duckdb` also name the facts that each undetermined row lacks, which no peer does.
 `hegui-outcomes` is Hegui asked for outcomes alone, as the peers are; OpenFisca, PolicyEngine and the engines that
 decide row by row cannot compare the rows of a firm, so beside them it is not asked to either. Peers take turns, and of
-the medians of several passes the best counts: the machine is not equally fast at all times.
+several passes the one with the best median counts, as the machine is not equally fast at all times. Passes: {passes}.
 """
 
 BY_HAND = ("polars", "polars-stream")
@@ -176,10 +177,14 @@ def page(results: Results, machine: str, seed: int, arguments: str) -> str:
         "## From file to file\n",
         _files(results),
     ]
-    parts += ["## In memory\n", BESIDE]
-    sizes = sorted(
-        {one["rows"] for one in results if "rows" in one and not one.get("files") and one["peer"] == "polars"}
+    passes = Counter(
+        one["rows"]
+        for one in results
+        if "rows" in one and not one.get("files") and one["peer"] == "polars" and one["workload"] == "budget"
     )
+    sizes = sorted(passes)
+    shown = ", ".join(f"{passes[rows]} at {rows:,} rows" for rows in sizes)
+    parts += ["## In memory\n", BESIDE.format(passes=shown)]
     for workload in WORKLOADS.values():
         parts += [f"### {workload.title}\n", _memory(results, workload.name, sizes)]
     parts += ["## One row at a time\n", _by_row(results)]
