@@ -296,6 +296,7 @@ def _wrong(results: Results) -> str:
         for one in results:
             if one.get("peer") == peer and one.get("wrong", 0) > 0:
                 lines.append(f"- {peer}, {one['workload']}, {one['rows']:,} rows: {_share(one)} rows differ.")
+    lines = list(dict.fromkeys(lines))  # the same in each pass
     lines.append(
         "\nOpenFisca and PolicyEngine keep amounts as 32-bit floats, which hold seven digits: beside a\n"
         "threshold they decide wrongly, and above 167,772 yuan an amount is no longer exact to the fen."
