@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,13 @@ from typing import Any
 import click
 
 from engine.errors import FactError, Lang
+
+
+def _size(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """An amount of memory as DuckDB reads it."""
+    if text is not None and not re.fullmatch(r"[0-9]+(\.[0-9]+)? ?([KMGT]i?)?B", text, re.IGNORECASE):
+        raise click.BadParameter(f"{text}: 4GB, 512MB")
+    return text
 
 
 @click.command("batch")
@@ -26,7 +34,7 @@ from engine.errors import FactError, Lang
               show_default=True, help="Format of the results in an output folder / 输出文件夹中的格式.")
 @click.option("--engine", type=click.Choice(["polars", "duckdb", "spark"]), default="polars", show_default=True,
               help="What evaluates the rows / 计算引擎.")
-@click.option("--memory-limit", metavar="SIZE",
+@click.option("--memory-limit", metavar="SIZE", callback=_size,
               help="Memory for DuckDB, and for joining related files, such as 4GB / DuckDB（含关联文件合并）内存上限.")
 @click.option("--master", metavar="URL", help="Spark's master (default local[2]) / Spark 主节点.")
 @click.option("--problems", type=click.Path(path_type=Path, dir_okay=False),

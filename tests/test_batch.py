@@ -788,3 +788,16 @@ def test_a_related_table_on_its_own_has_nobody_to_belong_to(tmp_path: Path) -> N
     assert found.exit_code == 2
     assert "no-subject-table" in found.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_memory_limit_is_an_amount(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    arguments = ["batch", str(source), "-o", str(tmp_path / "out.csv"), "--provision", CUT, "--as-of", "2019-12-31",
+                 "--engine", "duckdb", "--memory-limit"]
+    for wrong in ("abc", "4", "GB", "-1GB", "1e3GB", "4GB'; drop"):
+        found = CliRunner().invoke(cli.main, [*arguments, wrong])
+        assert found.exit_code == 2
+        assert "--memory-limit" in found.stderr
+    for right in ("512MB", "1.5 GB", "1gib"):
+        assert CliRunner().invoke(cli.main, [*arguments, right]).exit_code == 0
