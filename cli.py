@@ -30,6 +30,12 @@ def default_lang() -> Lang:
     return "zh"
 
 
+EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys(
+    ("duckdb", "pyarrow", "sqlglot"), "sql") | dict.fromkeys(("fastapi", "uvicorn", "jinja2"), "web") | {
+    "pyspark": "spark", "py4j": "spark", "z3": "verify", "sqlalchemy": "audit", "psycopg": "postgres"}
+"""The optional part of the package (an extra in pyproject.toml) to which a module belongs."""
+
+
 class Group(click.Group):
     """Turns problems into messages and exit code 2, so that no one sees a traceback.
 
@@ -59,6 +65,14 @@ class Group(click.Group):
             lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
             for problem in error.problems:
                 click.echo(problem.render(lang) + "\n", err=True)
+            ctx.exit(2)
+        except ModuleNotFoundError as error:
+            extra = EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
+            missing = Problem("part-missing", fields={"module": error.name, "extra": extra})
+            click.echo(missing.render(lang) + "\n", err=True)
             ctx.exit(2)
 
 

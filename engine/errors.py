@@ -254,6 +254,18 @@ register(
         ),
         "unwritable-file": Wording("写不了 {path}：{reason}", "{path} cannot be written: {reason}"),
         "unreadable-file": Wording("读不了 {path}：{reason}", "{path} cannot be read: {reason}"),
+        "part-missing": Wording(
+            "没有安装 {module}",
+            "{module} is not installed",
+            "pip install 'hegui[{extra}]'",
+            "pip install 'hegui[{extra}]'",
+        ),
+        "engine-unavailable": Wording(
+            "引擎 {engine} 启动不了：{reason}",
+            "the engine {engine} does not start: {reason}",
+            "Spark 需要 Java；检查 --master 的地址，或改用 --engine polars",
+            "Spark needs Java; check the address of --master, or use --engine polars",
+        ),
         # tables
         "table-overlap": Wording(
             "命中策略 {policy} 不允许的重叠：第 {first} 行与第 {second} 行同时命中 {case}",

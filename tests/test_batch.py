@@ -801,3 +801,16 @@ def test_a_memory_limit_is_an_amount(tmp_path: Path) -> None:
         assert "--memory-limit" in found.stderr
     for right in ("512MB", "1.5 GB", "1gib"):
         assert CliRunner().invoke(cli.main, [*arguments, right]).exit_code == 0
+
+
+@pytest.mark.parametrize(("module", "engine", "extra"), [("pyspark", "spark", "spark"), ("duckdb", "duckdb", "sql")])
+def test_a_part_that_is_not_installed_is_named(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, engine: str, extra: str) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    monkeypatch.setitem(sys.modules, module, None)
+    found = CliRunner().invoke(cli.main, ["batch", str(source), "-o", str(tmp_path / "out.csv"), "--provision", CUT,
+                                          "--as-of", "2019-12-31", "--engine", engine])
+    assert found.exit_code == 2
+    assert f"没有安装 {module}" in found.stderr
+    assert f"pip install 'hegui[{extra}]'" in found.stderr

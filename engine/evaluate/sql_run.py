@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+from engine.errors import HeguiError, Problem
 from engine.evaluate.columnar import ColumnPlan
 from engine.evaluate.naming import ERROR
 from engine.evaluate.polars_backend import PolarsPlan
@@ -152,7 +153,10 @@ class DuckDbEngine:
 
 
 class SparkEngine:
-    """Spark, on this machine (`local[2]`) or a cluster's master; arithmetic that overflows raises (ANSI mode)."""
+    """Spark, on this machine (`local[2]`) or a cluster's master; arithmetic that overflows raises (ANSI mode).
+
+    Errors (`HeguiError`): `engine-unavailable` without Java, or where the master cannot be reached.
+    """
 
     def __init__(self, master: str = "local[2]") -> None:
         import logging
@@ -160,18 +164,24 @@ class SparkEngine:
         import sys
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
 
         from engine.evaluate.sql_backend import calendar_arrays
 
         logging.getLogger("py4j").setLevel(logging.ERROR)
         builder: Any = SparkSession.builder
-        self.session = (
+        configured = (
             builder.master(master).appName("hegui").config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false").config("spark.sql.ansi.enabled", "true")
             .config("spark.sql.shuffle.partitions", "4").config("spark.sql.execution.arrow.pyspark.enabled", "true")
-            .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-            .getOrCreate())
+            .config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1"))
+        try:
+            self.session = configured.getOrCreate()
+        except (PySparkException, Py4JError) as error:
+            reason = str(error).strip().splitlines()[0][:200]
+            raise HeguiError(Problem("engine-unavailable", fields={"engine": "spark", "reason": reason})) from None
         self.session.sparkContext.setLogLevel("ERROR")
         arrays = calendar_arrays()
         schema = ", ".join(f"{name} array<int>" for name in arrays)
