@@ -45,6 +45,7 @@ from facts.reading import read_facts
 from facts.repeated import Repeated, repeated_subjects
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally
+from facts.text import is_workbook
 
 LARGE = 4 << 20
 """Bytes of related files from which on they are read in blocks."""
@@ -253,7 +254,7 @@ class Batch:
         summary = Summary()
         with ExitStack() as stack:
             temporary = stack.enter_context(replacing(output))
-            if path.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
+            if is_workbook(path):
                 self._submission([path], output, temporary, summary, marked)
             else:
                 self._stream(path, output, temporary, summary, progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import csv
 import io
 import re
@@ -19,7 +18,7 @@ from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
 from facts.grid import Grid
 from facts.headings import Head, Layout, Target, candidates, lay_out
 from facts.plain_bytes import count_of, oddly_quoted
-from facts.text import is_damaged_utf8, undecodable
+from facts.text import is_damaged_utf8, reading, undecodable
 
 BLOCK = 6 << 20
 """Bytes read at a time."""
@@ -39,16 +38,6 @@ class Lines(NamedTuple):
     data: bytes | pl.DataFrame
     height: int
     odd: Sequence[int] | None = None
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Errors (`FactError`): `unreadable-file` where the system cannot read it."""
-    try:
-        yield
-    except OSError as error:
-        raise FactError(Problem("unreadable-file", Location(str(path)), {
-            "path": str(path), "reason": error.strerror or str(error)})) from None
 
 
 class Source:

@@ -15,10 +15,11 @@ import polars as pl
 
 from engine.errors import FactError, Problem
 from engine.source import Location
-from facts.csv_source import Lines, Source, reading, recognise, width_of
+from facts.csv_source import Lines, Source, recognise, width_of
 from facts.grid import Grid
 from facts.headings import Target
 from facts.plain_bytes import count_of
+from facts.text import reading
 
 SAMPLE = 200
 ROWS_AT_ONCE = 100_000

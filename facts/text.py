@@ -7,7 +7,9 @@ Chinese heading in GB18030 is exactly what detectors get wrong.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +47,25 @@ def read_bytes(path: Path, name: str) -> bytes:
     if not data.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
         raise FactError(Problem("file-empty", Location(name), {}))
     return data
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Errors (`FactError`): `unreadable-file` where the system cannot read it."""
+    try:
+        yield
+    except OSError as error:
+        raise FactError(Problem("unreadable-file", Location(str(path)), {
+            "path": str(path), "reason": error.strerror or str(error)})) from None
+
+
+def is_workbook(path: Path) -> bool:
+    """Whether a file is a workbook by its name, or by how it begins. Errors as `reading`."""
+    named = path.suffix.casefold() in _WORKBOOK_NAMES
+    if named or not path.is_file():
+        return named
+    with reading(path), path.open("rb") as file:
+        return file.read(len(_OLE)).startswith((_ZIP, _OLE))
 
 
 def kind_of(path: Path, data: bytes, name: str) -> tuple[FileKind, list[Problem]]:

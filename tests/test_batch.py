@@ -814,3 +814,16 @@ def test_a_part_that_is_not_installed_is_named(
     assert found.exit_code == 2
     assert f"没有安装 {module}" in found.stderr
     assert f"pip install 'hegui[{extra}]'" in found.stderr
+
+
+def test_a_workbook_named_otherwise_is_read_as_one(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (HEADING.split(","), ["甲", "是", "1000", "849", "5"]):
+        book.worksheets[0].append(row)
+    book.save(tmp_path / "in.xlsx")
+    (tmp_path / "in.xlsx").rename(tmp_path / "in.csv")
+    found = CliRunner().invoke(cli.main, ["batch", str(tmp_path / "in.csv"), "-o", str(tmp_path / "out.csv"),
+                                          "--provision", CUT, "--as-of", "2019-12-31"])
+    assert found.exit_code == 0
+    assert [row["status"] for row in rows_of(tmp_path / "out.csv")] == ["triggered"]
+    assert "wrong-extension" in (tmp_path / "out.problems.csv").read_text(encoding="utf-8")
