@@ -84,6 +84,7 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
                     summary = (run.run_together(files, target, beside, bar.update) if together
                                else run.run(path, target, beside, bar.update,
                                             folder.marked(path) if folder is not None else None))
+                    bar.finish(summary.rows_in)
             except FactError as error:
                 failed += 1
                 for problem in error.problems:
@@ -160,6 +161,11 @@ class _Bar:
     def update(self, rows: int, size: int) -> None:
         self.rows += rows
         self.bar.update(size, self.rows)
+
+    def finish(self, rows: int) -> None:
+        """All is done: a heading is no row, and a workbook is read in one go."""
+        self.rows = rows
+        self.bar.update(max(0, self.size - self.bar.pos), rows)
 
 
 def _account(name: str, summary: Any, lang: Lang) -> str:
