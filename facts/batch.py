@@ -471,8 +471,15 @@ class Batch:
         if self.options.annotate:
             for path in paths:
                 if path.suffix.lower() in (".xlsx", ".xlsm"):
-                    annotate(path, marked or output.with_name(f"{path.stem}.annotated{path.suffix}"),
-                             summary.problems, self.options.lang)
+                    self._mark(path, marked or output.with_name(f"{path.stem}.annotated{path.suffix}"), summary)
+
+    def _mark(self, path: Path, target: Path, summary: Summary) -> None:
+        """A copy of a workbook with its own faults marked; none, and none from before, where it has no faults."""
+        own = [problem for problem in summary.problems if problem.location.file == str(path)]
+        if any(problem.location.cell is not None for problem in own):
+            annotate(path, target, own, self.options.lang)
+        else:
+            target.unlink(missing_ok=True)
 
     def _flat(self, identity: str, flat: Sequence[FlatCase], present: Mapping[str, frozenset[str]], output: Path,
               temporary: Path, summary: Summary) -> None:

@@ -827,3 +827,21 @@ def test_a_workbook_named_otherwise_is_read_as_one(tmp_path: Path) -> None:
     assert found.exit_code == 0
     assert [row["status"] for row in rows_of(tmp_path / "out.csv")] == ["triggered"]
     assert "wrong-extension" in (tmp_path / "out.problems.csv").read_text(encoding="utf-8")
+
+
+def test_each_marked_copy_has_the_faults_of_its_own_workbook(pack: Pack, tmp_path: Path) -> None:
+    """Two workbooks with a sheet of the same name; and a copy from before is gone once there is nothing to mark."""
+    firms = ["企业名称", "规模以上工业企业", "战略性新兴产业", "上年主营业务收入(万元)", "本年主营业务收入(万元)"]
+    rows = {"a": [["甲", "是", "否", "坏", "4600"], ["乙", "是", "否", "4000", "4600"]],
+            "b": [["丙", "是", "否", "4000", "4600"], ["丁", "是", "否", "4000", "4600"]]}
+    for name, own in rows.items():
+        book = openpyxl.Workbook()
+        for row in (firms, *own):
+            book.worksheets[0].append(row)
+        book.save(tmp_path / f"{name}.xlsx")
+    (tmp_path / "b.annotated.xlsx").write_bytes(b"from before")
+    job = Batch(pack, Options(as_of=DAY, annotate=True))
+    summary = job.run_together([tmp_path / "a.xlsx", tmp_path / "b.xlsx"], tmp_path / "out.csv", None)
+    assert (summary.evaluated, dict(summary.rejected)) == (3, {"cell": 1})
+    assert openpyxl.load_workbook(tmp_path / "a.annotated.xlsx").worksheets[0]["D2"].comment is not None
+    assert not (tmp_path / "b.annotated.xlsx").exists()
