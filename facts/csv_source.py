@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,6 +24,7 @@ from facts.text import is_damaged_utf8, reading, undecodable
 BLOCK = 6 << 20
 """Bytes read at a time."""
 HEAD = 64 << 10
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 TAIL = 4 << 10
 """Bytes in which the end of a line is looked for at a time."""
@@ -49,9 +51,11 @@ class Source:
 
     def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
         self.path, self.name = path, str(path)
-        self.size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(HEAD)
+        head = self._head()
+        if head.startswith(_UTF16):
+            self._copy = tempfile.NamedTemporaryFile(suffix=".csv")  # noqa: SIM115  # it is gone when this object is
+            self._write_in_utf8(Path(self._copy.name))
+            head = self._head()
         if not head.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
             raise FactError(Problem("file-empty", Location(self.name), {}))
         self.encoding = _encoding(head, whole=len(head) == self.size, name=self.name)
@@ -70,6 +74,27 @@ class Source:
         self.width = width_of(self.grid, self.layout)
         self.delimiter = delimiter_of(text, self.name, self.grid, self.layout)
         self.text = text
+
+    def _head(self) -> bytes:
+        self.size = self.path.stat().st_size
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
+
+    def _write_in_utf8(self, copy: Path) -> None:
+        """Lines of UTF-16 cannot be told by their bytes: a copy is read. Errors (`FactError`): `unknown-encoding`."""
+        decoder, done = codecs.getincrementaldecoder("utf-16")(), 0
+        with self.path.open("rb") as file, copy.open("wb") as out:
+            while True:
+                data = file.read(BLOCK)
+                try:
+                    out.write(decoder.decode(data, final=not data).encode())
+                except UnicodeDecodeError as error:
+                    raise FactError(Problem("unknown-encoding", Location(self.name), {
+                        "offset": done + error.start + 1})) from None
+                if not data:
+                    break
+                done += len(data)
+        self.path = copy
 
     def blocks(self, size: int = BLOCK) -> Iterator[Lines]:
         """The lines below the heading, in UTF-8."""
@@ -196,8 +221,6 @@ def _encoding(head: bytes, whole: bool, name: str) -> str:
     """As `facts.text.decode` tells it, from the beginning of the file."""
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise FactError(Problem("unknown-encoding", Location(name, line=1), {"offset": 1}))
     error = _utf8_error(head, whole)
     if error is not None and is_damaged_utf8(head):
         raise undecodable("broken-utf8", head, error, name)

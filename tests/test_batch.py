@@ -267,9 +267,9 @@ def test_a_heading_without_rows_is_said_to_be_one(pack: Pack, tmp_path: Path, be
 def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
     text = messy_csv(300, random.Random(9), 0.9)
     results = set()
-    for name, encoding in (("a", "utf-8"), ("b", "utf-8-sig"), ("c", "gb18030")):
+    for name, encoding in (("a", "utf-8"), ("b", "utf-8-sig"), ("c", "gb18030"), ("d", "utf-16"), ("e", "utf-16-be")):
         source = tmp_path / f"{name}.csv"
-        source.write_bytes(text.encode(encoding))
+        source.write_bytes((text if encoding != "utf-16-be" else "\ufeff" + text).encode(encoding))
         run(pack, source, tmp_path / f"{name}.out.csv")
         results.add((tmp_path / f"{name}.out.csv").read_bytes())
     assert len(results) == 1
@@ -734,7 +734,8 @@ def test_names_of_results(tmp_path: Path, inputs: list[str], names: list[str]) -
 
 @pytest.mark.parametrize(("data", "code"), [
     (gzip.compress(b"a,b"), "unknown-encoding"), (b"\xef\xbb\xbfa,\xe5\x8d", "broken-utf8"),
-    ("a,b".encode("utf-16"), "unknown-encoding"), (b"\x00\x00", "file-empty"),
+    ("a,b".encode("utf-16") + b"\x00", "unknown-encoding"), (b"\xff\xfe\x00\xdc\x00\x00", "unknown-encoding"),
+    (b"\x00\x00", "file-empty"), (b"\xff\xfe", "file-empty"),
 ])  # fmt: skip
 def test_what_is_no_text_is_refused_as_such(pack: Pack, tmp_path: Path, data: bytes, code: str) -> None:
     (tmp_path / "in.csv").write_bytes(data)
