@@ -164,11 +164,13 @@ class SparkEngine:
         import sys
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
 
         from engine.evaluate.sql_backend import calendar_arrays
+
+        # After pyspark, which brings it, so that it is pyspark that is missed.
+        from py4j.protocol import Py4JError  # isort: skip
 
         logging.getLogger("py4j").setLevel(logging.ERROR)
         builder: Any = SparkSession.builder
