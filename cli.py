@@ -58,22 +58,20 @@ class Group(click.Group):
             return cast(click.Command, getattr(importlib.import_module(module), name))
         return super().get_command(ctx, cmd_name)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: RET503  # `exit` does not return
         try:
             return super().invoke(ctx)
         except HeguiError as error:
-            lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
-            for problem in error.problems:
-                click.echo(problem.render(lang) + "\n", err=True)
-            ctx.exit(2)
+            problems = error.problems
         except ModuleNotFoundError as error:
             extra = EXTRAS.get((error.name or "").partition(".")[0])
             if extra is None:
                 raise
-            lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
-            missing = Problem("part-missing", fields={"module": error.name, "extra": extra})
-            click.echo(missing.render(lang) + "\n", err=True)
-            ctx.exit(2)
+            problems = (Problem("part-missing", fields={"module": error.name, "extra": extra}),)
+        lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
+        for problem in problems:
+            click.echo(problem.render(lang) + "\n", err=True)
+        ctx.exit(2)
 
 
 @click.group(

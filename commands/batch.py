@@ -78,7 +78,7 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
             if folder is not None and resume and folder.is_done(path):
                 click.echo(f"{path}: 已完成，略过" if lang == "zh" else f"{path}: done before, skipped", err=True)
                 continue
-            beside = problems if problems is not None and not many else target.with_name(f"{target.stem}.problems.csv")
+            beside = problems or target.with_name(f"{target.stem}.problems.csv")
             try:
                 with _Bar(files if together else [path], lang) as bar:
                     summary = (run.run_together(files, target, beside, bar.update) if together

@@ -8,10 +8,11 @@ skipped. Results are written beside their place and renamed at the end.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
@@ -35,7 +36,7 @@ from engine.source import Location
 from engine.types import Kind
 from engine.values import Value
 from facts.annotate import annotate
-from facts.batch_files import FORMATS, check_written, open_writer, write_problems
+from facts.batch_files import FORMATS, check_written, open_writer, told_apart, write_problems
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Lines, Source
 from facts.from_tree import FlatCase
@@ -79,7 +80,8 @@ WORDINGS = {
         "结果会写到输入上：{path}", "the results would be written over the input: {path}",
         "换一个文件名或文件夹", "use another name or folder"),
     "outputs-coincide": Wording(
-        "结果与问题清单是同一个文件 {path}", "results and problems go to the same file {path}",
+        "结果、问题清单和批注后的副本要写到不同的文件（{path}）",
+        "results, problems and marked copies cannot share a file ({path})",
         "换一个文件名", "use another name"),
 }  # fmt: skip
 register(WORDINGS)
@@ -247,21 +249,38 @@ class Batch:
 
         Errors (`FactError`): a file that cannot be read or recognised; nothing is written then.
         """
-        _check_outputs([path], output, problems)
-        import time
-
-        start = time.perf_counter()
-        summary = Summary()
-        with ExitStack() as stack:
-            temporary = stack.enter_context(replacing(output))
+        with self._account_of([path], output, problems, self._copies([path], output, marked)) as (summary, temporary):
             if is_workbook(path):
-                self._submission([path], output, temporary, summary, marked)
+                self._submission([path], output, temporary, summary)
             else:
                 self._stream(path, output, temporary, summary, progress)
+        return summary
+
+    @contextmanager
+    def _account_of(self, paths: Sequence[Path], output: Path, problems: Path | None,
+                    copies: Mapping[Path, Path]) -> Iterator[tuple[Summary, Path]]:
+        """What becomes of some inputs, and where results are written; the problems are told where all went well.
+
+        Errors (`FactError`): those of `_check_outputs`.
+        """
+        _check_outputs(paths, output, [*([problems] if problems is not None else ()), *copies.values()])
+        start = time.perf_counter()
+        summary = Summary()
+        with replacing(output) as temporary:
+            yield summary, temporary
             summary.check()
+            for path, target in copies.items():
+                self._mark(path, target, summary)
             summary.seconds = time.perf_counter() - start
             self._problems(problems, summary)
-        return summary
+
+    def _copies(self, paths: Sequence[Path], output: Path, marked: Path | None = None) -> dict[Path, Path]:
+        """Where the copy of each workbook with its faults marked goes: to `marked`, or beside the output."""
+        if not self.options.annotate:
+            return {}
+        books = {path: path.stem for path in paths if path.suffix.lower() in (".xlsx", ".xlsm")}
+        return {path: marked or output.with_name(f"{name}.annotated{path.suffix}")
+                for path, name in told_apart(books).items()}
 
     def source(self, path: Path) -> Source:
         """A file that can be read in blocks."""
@@ -385,16 +404,8 @@ class Batch:
         under DuckDB and Spark, under a memory limit, and where they are `LARGE` or no CSV. All others
         (`recognise_files` tells which) are read whole and held in memory under every engine.
         """
-        _check_outputs(paths, output, problems)
-        import time
-
-        start = time.perf_counter()
-        summary = Summary()
-        with replacing(output) as temporary:
+        with self._account_of(paths, output, problems, self._copies(paths, output)) as (summary, temporary):
             self._related(paths, output, temporary, summary, progress)
-            summary.check()
-            summary.seconds = time.perf_counter() - start
-            self._problems(problems, summary)
         return summary
 
     def _related(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
@@ -440,8 +451,7 @@ class Batch:
         elif problems is not None:
             problems.unlink(missing_ok=True)
 
-    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
-                    marked: Path | None = None) -> None:
+    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary) -> None:
         union = self.union
         submission = read_facts(
             paths, dossiers=self.pack.dossiers if union is None else {},
@@ -468,10 +478,6 @@ class Batch:
         else:
             assert provision is not None, "a table is of a dossier or of a provision"
             self._flat(provision, submission.flat, present, output, temporary, summary)
-        if self.options.annotate:
-            for path in paths:
-                if path.suffix.lower() in (".xlsx", ".xlsm"):
-                    self._mark(path, marked or output.with_name(f"{path.stem}.annotated{path.suffix}"), summary)
 
     def _mark(self, path: Path, target: Path, summary: Summary) -> None:
         """A copy of a workbook with its own faults marked; none, and none from before, where it has no faults."""
@@ -572,11 +578,11 @@ class Batch:
             writer.write(_renumbered(table, places))
 
 
-def _check_outputs(inputs: Sequence[Path], output: Path, problems: Path | None) -> None:
+def _check_outputs(inputs: Sequence[Path], output: Path, beside: Sequence[Path]) -> None:
     """Errors (`FactError`): `unknown-file-kind`, `output-is-input`, `outputs-coincide`; nothing is touched then."""
     check_written(output)
-    written = {os.path.realpath(one): one for one in (output, problems) if one is not None}
-    if problems is not None and len(written) == 1:
+    written = {os.path.realpath(one) for one in (output, *beside)}
+    if len(written) <= len(beside):
         raise FactError(Problem("outputs-coincide", fields={"path": str(output)}))
     for path in inputs:
         if os.path.realpath(path) in written:

@@ -8,7 +8,8 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -40,6 +41,23 @@ def check_written(path: Path) -> None:
     if suffix not in WRITTEN:
         raise FactError(Problem("unknown-file-kind", Location(str(path)), {
             "suffix": suffix or "（无 / none）", "known": list(WRITTEN)}))
+
+
+def told_apart(own: Mapping[Path, str]) -> dict[Path, str]:
+    """A name for each input, its own where no other has the same; else with its folders before it, and no two alike."""
+    often = Counter(own.values())
+    alike = [path.resolve().parent for path, name in own.items() if often[name] > 1]
+    above = os.path.commonpath(alike) if alike else ""
+    found: dict[Path, str] = {}
+    for path, name in own.items():
+        if often[name] > 1:
+            name = "-".join((*path.resolve().parent.relative_to(above).parts, name))
+        taken, number = name, 1
+        while taken in found.values():
+            number += 1
+            taken = f"{name}-{number}"
+        found[path] = taken
+    return found
 
 
 class Writer(Protocol):

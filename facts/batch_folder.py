@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from engine.errors import FactError, Problem
 from engine.output import replacing
 from facts.batch import inputs_in
+from facts.batch_files import told_apart
 
 LEDGER = ".hegui-batch.json"
 
@@ -26,24 +25,8 @@ def expand(inputs: Sequence[Path]) -> list[Path]:
 
 
 def names_of(inputs: Sequence[Path]) -> dict[Path, str]:
-    """What the results of each input are called: as it is itself, with its kind, and no two alike.
-
-    Files of the same name are told apart by their folders.
-    """
-    own = {path: f"{path.stem}{path.suffix.replace('.', '_')}" for path in inputs}
-    often = Counter(own.values())
-    alike = [path.resolve().parent for path, name in own.items() if often[name] > 1]
-    above = os.path.commonpath(alike) if alike else ""
-    found: dict[Path, str] = {}
-    for path, name in own.items():
-        if often[name] > 1:
-            name = "-".join((*path.resolve().parent.relative_to(above).parts, name))
-        taken, number = name, 1
-        while taken in found.values():
-            number += 1
-            taken = f"{name}-{number}"
-        found[path] = taken
-    return found
+    """What the results of each input are called: as it is itself, with its kind (`told_apart`)."""
+    return told_apart({path: f"{path.stem}{path.suffix.replace('.', '_')}" for path in inputs})
 
 
 class Folder:

@@ -35,18 +35,21 @@ def read_bytes(path: Path, name: str) -> bytes:
     """
     try:
         if path.is_dir():
-            reason = "是文件夹 / is a folder"
-            raise FactError(Problem("unreadable-file", Location(name), {"path": name, "reason": reason}))
+            raise unreadable(name, "是文件夹 / is a folder")
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
             raise FactError(Problem("file-too-large", Location(name), {"size": size, "limit": MAX_TEXT_BYTES}))
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FactError(Problem("unreadable-file", Location(name), {"path": name, "reason": reason})) from None
+        raise unreadable(name, getattr(error, "strerror", None) or str(error)) from None
     if not data.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
         raise FactError(Problem("file-empty", Location(name), {}))
     return data
+
+
+def unreadable(name: str, reason: str) -> FactError:
+    """That a file cannot be read, and why."""
+    return FactError(Problem("unreadable-file", Location(name), {"path": name, "reason": reason}))
 
 
 @contextlib.contextmanager
@@ -55,8 +58,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FactError(Problem("unreadable-file", Location(str(path)), {
-            "path": str(path), "reason": error.strerror or str(error)})) from None
+        raise unreadable(str(path), error.strerror or str(error)) from None
 
 
 def is_workbook(path: Path) -> bool:

@@ -782,6 +782,22 @@ def test_a_main_table_on_its_own_is_assessed_and_what_is_not_is_said(tmp_path: P
     assert said == [line for line in checked.output.splitlines() if line.startswith(("注意", "未评"))]
 
 
+def test_a_main_table_by_rows_and_among_related_files_comes_to_the_same(pack: Pack, tmp_path: Path) -> None:
+    chance = random.Random(8)
+    lines = [FIRMS] + [",".join((
+        f"企业{number % 290}", chance.choice(["是", "否", "", "maybe"]), chance.choice(["是", "否"]),
+        chance.choice(["4000", "4000.5", ""]), chance.choice(["4600.01", "4599", "9000"]))) for number in range(300)]
+    (tmp_path / "企业.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    job = Batch(pack, Options(as_of=DAY))
+    by_row = job.run(tmp_path / "企业.csv", tmp_path / "rows.csv", None)
+    together = job.run_together([tmp_path / "企业.csv"], tmp_path / "cases.csv", None)
+    assert (by_row.evaluated, by_row.rejected, by_row.sums) == (together.evaluated, together.rejected, together.sums)
+    assert list(by_row.remarks) == list(together.remarks)
+    wanted = [{name: cell for name, cell in row.items() if name != "yields"} for row in rows_of(tmp_path / "cases.csv")]
+    assert [dict(row) for row in rows_of(tmp_path / "rows.csv")] == wanted
+    assert len(wanted) > 150
+
+
 def test_a_related_table_on_its_own_has_nobody_to_belong_to(tmp_path: Path) -> None:
     (tmp_path / "获奖.csv").write_text("企业名称,奖项类别,奖项等级,成果或项目,参建角色\n甲,工法,国家级,某工法,\n", encoding="utf-8")
     found = CliRunner().invoke(cli.main, [
@@ -846,3 +862,14 @@ def test_each_marked_copy_has_the_faults_of_its_own_workbook(pack: Pack, tmp_pat
     assert (summary.evaluated, dict(summary.rejected)) == (3, {"cell": 1})
     assert openpyxl.load_workbook(tmp_path / "a.annotated.xlsx").worksheets[0]["D2"].comment is not None
     assert not (tmp_path / "b.annotated.xlsx").exists()
+    for inputs, output, code in (  # no copy is written over what is read, nor over the results
+            (["a.xlsx", "a.annotated.xlsx"], "out.csv", "output-is-input"),
+            (["a.xlsx"], "a.annotated.xlsx", "outputs-coincide")):
+        with pytest.raises(FactError) as caught:
+            job.run_together([tmp_path / name for name in inputs], tmp_path / output, None)
+        assert caught.value.problems[0].code == code
+    (tmp_path / "later").mkdir()
+    (tmp_path / "b.xlsx").rename(tmp_path / "later" / "a.xlsx")
+    (tmp_path / "a.annotated.xlsx").unlink()
+    job.run_together([tmp_path / "a.xlsx", tmp_path / "later" / "a.xlsx"], tmp_path / "out.csv", None)
+    assert sorted(path.name for path in tmp_path.glob("*.annotated.xlsx")) == ["a.annotated.xlsx"]

@@ -95,12 +95,10 @@ class _Simplifier:
             return self.assume(number, context)
         then, other = (self.along(part, status, number, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
-        if never:
-            return self.either(condition, then, other, context)
         null = self.graph.vertex("null")
-        if self.along(null, status, number, context) == null:
-            return self.either_known(condition, then, other, context)
-        return self.assume(number, context)
+        if not never and self.along(null, status, number, context) != null:
+            return self.assume(number, context)
+        return self.chosen(condition, then, other, context)
 
     def _is_open_with(self, condition: int, then: int, other: int) -> bool:
         """Whether a choice between two vertices has no value wherever the condition has none."""
@@ -142,8 +140,7 @@ class _Simplifier:
             return graph.choose(condition, *(self.assume(part, context) for part in vertex.parts[1:]))
         then, other = (self.assume(part, self.holding(context, condition, holds))
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
-        joined = self.either if never else self.either_known
-        return joined(condition, then, other, context)
+        return self.chosen(condition, then, other, context)
 
     def _is_above_zero(self, vertex: Vertex, context: Context) -> bool:
         """Whether a vertex asks whether a number is zero or more that is."""
@@ -210,19 +207,20 @@ class _Simplifier:
                 return branch
         return None
 
-    def either(self, condition: int, then: int, other: int, context: Context) -> int:
-        """A choice by a condition that is never unknown; what both branches do alike is done once."""
+    def chosen(self, condition: int, then: int, other: int, context: Context) -> int:
+        """A choice between two branches in which a condition is known to hold, and not to."""
         one = self._one_for_both(condition, then, other, context)
         if one is not None:
             return one
+        return (self.either if self.graph.never_null(condition) else self.either_known)(condition, then, other)
+
+    def either(self, condition: int, then: int, other: int) -> int:
+        """A choice by a condition that is never unknown; what both branches do alike is done once."""
         merged = _Merge(self.graph, condition).of(then, other)
         return self.graph.choose(condition, then, other) if merged is None else merged
 
-    def either_known(self, condition: int, then: int, other: int, context: Context) -> int:
+    def either_known(self, condition: int, then: int, other: int) -> int:
         """A choice that has no value where the condition is unknown, even if both branches agree there."""
-        one = self._one_for_both(condition, then, other, context)
-        if one is not None:
-            return one
         graph = self.graph
         found = then if then == other else graph.choose(condition, then, other)
         if self._is_open_with(condition, then, other):
