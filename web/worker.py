@@ -7,7 +7,6 @@ it finds wrong with a file is a result, not a failure, unless nothing at all cou
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -34,7 +33,6 @@ from facts.batch import Options
 from facts.columns import Given
 from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
-from facts.text import decode, read_bytes
 from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
 from web.grid import Origin, rows_of, write_rows
 from web.kept import FactStore
@@ -144,8 +142,6 @@ def _assessed(
     in_blocks = source.suffix in BLOCK_KINDS
     large = in_blocks or (source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM)
     if large and order.record != RECORD:
-        if not in_blocks and source.suffix not in WORKBOOKS:
-            _settle_encoding(source)
         options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang, given=order.mapping)
         try:
             return run_large(pack, source, out, options, tell)
@@ -156,17 +152,6 @@ def _assessed(
             if in_blocks:
                 raise
     return run_cases(pack, source, out, order, tell)
-
-
-def _settle_encoding(source: Path) -> None:
-    """A large file of lines in UTF-16 is written anew in UTF-8, which is what is read in blocks.
-
-    Errors (`FactError`): those of `decode`, which looks at the whole file.
-    """
-    data = read_bytes(source, source.name)
-    text = decode(data, source.name)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        source.write_text(text, encoding="utf-8", newline="")
 
 
 def run_cases(
