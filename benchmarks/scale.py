@@ -86,7 +86,9 @@ def main() -> None:
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--results", type=Path, help="keep the measurements as JSON lines")
-    parser.add_argument("--from-results", type=Path, help="measure nothing, write the page from kept measurements")
+    parser.add_argument(
+        "--from-results", type=Path, nargs="+", help="measure nothing, write the page from kept measurements"
+    )
     given = parser.parse_args()
     found: list[dict[str, Any]] = []
 
@@ -95,8 +97,11 @@ def main() -> None:
         print(json.dumps(result), file=sys.stderr, flush=True)
 
     if given.from_results:
-        found += [json.loads(line) for line in given.from_results.read_text(encoding="utf-8").splitlines()]
+        for kept in given.from_results:
+            found += [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     else:
+        names = ("sizes", "files", "book", "rounds", "passes")
+        note({"asked": " ".join(f"--{name} {getattr(given, name) or repr('')}" for name in names)})
         sizes = [int(float(size)) for size in given.sizes.split(",") if size]
         for module, arguments, other in plans(sizes, given.rounds, given.passes):
             note(measure(module, arguments, given.peers_python if other else sys.executable))
@@ -105,8 +110,8 @@ def main() -> None:
     if given.results:
         given.results.write_text("\n".join(json.dumps(one) for one in found) + "\n", encoding="utf-8")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    asked = " ".join(f"--{name} {getattr(given, name)}" for name in ("sizes", "files", "book", "rounds", "passes"))
-    text = page(found, machine, SEED, asked)
+    asked = [one["asked"] for one in found if "asked" in one]
+    text = page([one for one in found if "asked" not in one], machine, SEED, "`, then `".join(asked))
     if given.write:
         given.write.write_text(text, encoding="utf-8")
     else:
