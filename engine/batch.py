@@ -324,7 +324,7 @@ class Program:
             open_ones = arises.get_column(MISSING)
             missing = pl.select(pl.when(holds.is_null()).then(open_ones).otherwise(
                 pl.when(holds).then(missing))).to_series()
-        return found.with_columns(missing.alias(MISSING))
+        return found.hstack([missing.alias(MISSING)])
 
     def _arises(self, prepared: Prepared, frame: pl.DataFrame) -> pl.DataFrame | None:
         if prepared.condition is None:
@@ -348,6 +348,11 @@ class Program:
             open_rows &= ~found.get_column(ERROR).fill_null(False)
         if not open_rows.any():
             return _no_places(found.height)
+        if prepared.plan.missing is not None:
+            same = self.ready(prepared.plan).missing_throughout(inputs)
+            if same is not None and not self._waiting(prepared, done).keys() & same:
+                place = pl.lit(self.listings.place(sorted(same)), dtype=pl.UInt32)
+                return pl.select(pl.when(open_rows).then(place)).to_series()
         places = pl.int_range(found.height, dtype=pl.UInt32, eager=True).filter(open_rows)  # sooner than `arg_true`
         rows = inputs[places]
         if prepared.plan.missing is not None:
@@ -360,9 +365,7 @@ class Program:
     def _waited_for(self, prepared: Prepared, flags: pl.DataFrame, places: pl.Series,
                     done: Mapping[str, pl.DataFrame]) -> pl.Series:
         """The missing facts of some rows; one taken from another outcome stands for what that one waits for."""
-        names = prepared.plan.missing or {}
-        waiting = {name: source for name, source in prepared.step.inputs.items()
-                   if isinstance(source, FromOutcome) and source.provision in done and name in names}
+        names, waiting = prepared.plan.missing or {}, self._waiting(prepared, done)
         if not waiting:
             return self.listings.of(flags, names)
         own = self.listings.of(flags, [name for name in names if name not in waiting])
@@ -375,6 +378,13 @@ class Program:
         return self.listings.places(merged.select(pl.concat_list(
             pl.col(name).fill_null(pl.lit([], dtype=pl.List(pl.String))) for name in merged.columns
         ).list.unique().list.sort().list.eval(pl.element().filter(pl.element() != "")).list.join(" ")).to_series())
+
+    @staticmethod
+    def _waiting(prepared: Prepared, done: Mapping[str, pl.DataFrame]) -> dict[str, FromOutcome]:
+        """The facts that may be missing and come from outcomes already worked out."""
+        names = prepared.plan.missing or {}
+        return {name: source for name, source in prepared.step.inputs.items()
+                if isinstance(source, FromOutcome) and source.provision in done and name in names}
 
     def _ask(self, prepared: Prepared, rows: pl.DataFrame) -> pl.Series:
         """The missing facts by the reference, once for rows that are alike."""

@@ -29,9 +29,11 @@ class Listings:
         codes = pl.Series([0], dtype=pl.UInt32).new_from_index(0, flags.height)
         lists: list[tuple[str, ...]] = [()]
         for name in sorted(names):
-            flag = flags.get_column(missing_column(name)).fill_null(False)
+            flag = flags.get_column(missing_column(name))
             if not flag.any():
                 continue
+            if flag.null_count():
+                flag = flag.fill_null(False)
             if flag.all():
                 lists = [(*one, name) for one in lists]
             else:
@@ -42,9 +44,13 @@ class Listings:
                 lists = [lists[code] for code in occurring]
                 codes = _renumbered(codes, occurring, pl.int_range(len(lists), dtype=pl.UInt32, eager=True))
         if len(lists) == 1:
-            return self._known([" ".join(lists[0])]).new_from_index(0, flags.height)
+            return pl.Series([self.place(lists[0])], dtype=pl.UInt32).new_from_index(0, flags.height)
         occurring = codes.unique()
         return _renumbered(codes, occurring, self._known([" ".join(lists[code]) for code in occurring]))
+
+    def place(self, names: Iterable[str]) -> int:
+        """The place of one list."""
+        return int(self._known([" ".join(names)])[0])
 
     def places(self, texts: pl.Series) -> pl.Series:
         """The place of each text."""

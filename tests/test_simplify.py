@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.evaluate.columnar import column_plan
 from engine.evaluate.graph import Graph
 from engine.evaluate.naming import STATUS, value_column
-from engine.evaluate.simplify import cost, simplified
+from engine.evaluate.simplify import cost, simplified, simplified_where_open
 from engine.load import Pack, load_pack
 from engine.model import Field, Text
 from engine.normal import (
@@ -129,6 +129,62 @@ def test_the_same_value_in_every_row(outcome: tuple[Term, Term], full: set[str],
         for name, number in plain.items():
             wanted, found = value_of(graph, number, row), value_of(graph, short[name], row)
             assert (type(found), found) == (type(wanted), wanted), (name, row)
+
+
+@settings(max_examples=250, deadline=None)
+@given(outcomes(), st.lists(CONDITION, min_size=1, max_size=2), st.sets(st.sampled_from(sorted(VALUES))),
+       st.sets(st.sampled_from(sorted(VALUES)), max_size=1))
+def test_the_same_in_every_undetermined_row(
+        outcome: tuple[Term, Term], asked: list[Condition], full: set[str], empty: set[str]) -> None:
+    """What would decide a row is asked of undetermined rows alone."""
+    graph = Graph(FACTS, frozenset(full - empty), frozenset(), frozenset(empty))
+    status = graph.add(outcome[0])
+    plain = {str(place): graph.add(condition) for place, condition in enumerate(asked)}
+    for way in (status, simplified(graph, {STATUS: status})[STATUS]):
+        short = simplified_where_open(graph, way, plain)
+        for row in ROWS:
+            if any(row[name] is None for name in full - empty) or any(row[name] is not None for name in empty):
+                continue
+            if value_of(graph, status, row) is None:
+                assert {name: value_of(graph, short[name], row) for name in plain} == {
+                    name: value_of(graph, plain[name], row) for name in plain}
+
+
+def test_what_alone_is_unknown_decides() -> None:
+    """Where a status can only be open for want of one fact, each open row lacks that one."""
+    graph = Graph(FACTS, frozenset(("b", "f", "g")))
+    less = Comparison("<", Column("a"), Column("b"))
+    status = graph.add(Choose(Flag("f"), Word("x"), Choose(less, Word("y"), Word("z"))))
+    asked = graph.add(All((Negate(Known(less)), Negate(Flag("f")), Negate(Known(Column("a"))))))
+    assert simplified_where_open(graph, status, {"a": asked}) == {"a": graph.truth(True)}
+
+
+def test_an_amount_is_taken_from_its_rate() -> None:
+    graph = Graph(FACTS, frozenset(("a", "b", "f", "g")))
+    none, rate = graph.vertex("null"), graph.choose(graph.add(Flag("g")), graph.vertex("const", 2),
+                                                    graph.vertex("const", 1))
+    flag = graph.add(Flag("f"))
+    own = graph.choose(flag, none, rate)
+    amount = graph.choose(flag, none, graph.operation("*", graph.add(Column("a")), rate))
+    found = simplified(graph, {value_column("rate"): own, value_column("amount"): amount})
+    assert graph[found[value_column("amount")]].parts == (graph.add(Column("a")), own)
+
+
+@pytest.mark.parametrize(("factors", "wanted"), [
+    (((20, 17), (10, 9), (20, 19)), ((20, 17), (20, 18), (20, 19))),
+    (((20, 17), (10, 9)), ((20, 17), (10, 9))),  # 18 times the right side may need more bits than 17 times
+    (((20, 17), (1, 1), (3, 2)), ((20, 17), (1, 1), (3, 2))),
+])  # fmt: skip
+def test_comparisons_of_two_numbers_have_one_left_side(
+        factors: tuple[tuple[int, int], ...], wanted: tuple[tuple[int, int], ...]) -> None:
+    graph = Graph(FACTS, frozenset())
+
+    def compared(pairs: tuple[tuple[int, int], ...]) -> dict[str, int]:
+        return {str(place): graph.add(Comparison("<", *(
+            Column(name) if factor == 1 else Operation("*", Const(factor), Column(name))
+            for factor, name in zip(pair, NUMBERS, strict=True)))) for place, pair in enumerate(pairs)}
+
+    assert simplified(graph, compared(factors)) == compared(wanted)
 
 
 def test_a_condition_may_be_unknown_where_both_branches_agree() -> None:

@@ -72,6 +72,7 @@ class Graph:
         self._never: dict[int, bool] = {}
         self._forces: dict[int, frozenset[int]] = {}
         self._constants: dict[int, frozenset[int] | None] = {}
+        self._lacking: dict[int, frozenset[int] | None] = {}
 
     def __getitem__(self, number: int) -> Vertex:
         return self.vertices[number]
@@ -406,6 +407,27 @@ class Graph:
         if vertex.kind in ("operation", "test", "not") or (vertex.kind == "call" and not self.is_partial(vertex)):
             return frozenset().union(*(self.causes(part) for part in vertex.parts))
         return frozenset((number,))
+
+    def lacking(self, number: int) -> frozenset[int] | None:
+        """Columns and flags one of which is null wherever this vertex is; None where it may be null without that."""
+        if number not in self._lacking:
+            self._lacking[number] = self._lacks(self[number], number)
+        return self._lacking[number]
+
+    def _lacks(self, vertex: Vertex, number: int) -> frozenset[int] | None:
+        if self.never_null(number):
+            return frozenset()
+        if vertex.kind in ("column", "flag"):
+            return frozenset((number,))
+        if vertex.kind in LEAVES or (vertex.kind == "call" and self.is_partial(vertex)):
+            return None
+        found: set[int] = set()
+        for part in vertex.parts:
+            own = self.lacking(part)
+            if own is None:
+                return None
+            found |= own
+        return frozenset(found)
 
     def silences(self, condition: int, branch: int) -> bool:
         """Whether the branch is null wherever the condition is."""

@@ -7,19 +7,18 @@ past 64 bits in silence, so a plan that is not proved to fit is computed in 128.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
-from typing import Protocol
 
 import polars as pl
 
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
-from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
-from engine.evaluate.simplify import simplified
+from engine.evaluate.naming import STATUS, missing_column, value_column
+from engine.evaluate.simplify import missing_vertices, outcome_vertices
 from engine.model import Field
-from engine.normal import MIRRORED, Column, Const, DateCall, nodes
+from engine.normal import MIRRORED, Column, DateCall, nodes
 from engine.types import Kind
 
 LAZY_FROM = 20_000
@@ -72,22 +71,31 @@ class PolarsPlan:
         Columns: `status` (null: undetermined), a value for each output (and its denominator where
         that varies), and `error` where the plan can meet the calendar's end.
         """
-        return self._evaluated(frame, self._outcomes, self._outcome_nodes)
+        return self._written(frame, self._outcomes, outcome_vertices).apply(frame)
 
     def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
         """For undetermined rows: a flag for each fact that would decide them."""
-        assert self.plan.missing is not None, "this plan leaves missing facts to the reference"
-        return self._evaluated(frame, self._missing, self._missing_nodes)
+        return self._missing_of(frame).apply(frame)
+
+    def missing_throughout(self, frame: pl.DataFrame) -> tuple[str, ...] | None:
+        """The facts that would decide each undetermined row of such a frame; None where they may differ."""
+        truths = self._missing_of(frame).truths
+        if truths is None:
+            return None
+        return tuple(name for name in self.plan.missing or () if truths[missing_column(name)])
 
     def lazy_outcomes(self, frame: pl.LazyFrame, without_nulls: frozenset[str],
                       keep: Sequence[str] = ()) -> pl.LazyFrame:
         """The same over a lazy frame whose null-free columns are told; `keep` are columns to pass on."""
         graph = Graph(self.plan.facts, without_nulls)
-        wanted = simplified(graph, self._outcome_nodes(graph))
-        return _Written(graph, wanted, self.plan, self.words).lazy(frame, keep)
+        return _Written(graph, outcome_vertices(graph, self.plan), self.plan, self.words).lazy(frame, keep)
 
-    def _evaluated(self, frame: pl.DataFrame, cache: _Cache, wanted: _Nodes) -> pl.DataFrame:
-        """Some vertices over the rows, by what was written for columns like these."""
+    def _missing_of(self, frame: pl.DataFrame) -> _Written:
+        return self._written(frame, self._missing, missing_vertices)
+
+    def _written(self, frame: pl.DataFrame, cache: _Cache,
+                 wanted: Callable[[Graph, ColumnPlan], dict[str, int]]) -> _Written:
+        """Some vertices as they were written for columns like these."""
         nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
         full = frozenset(name for name, count in nulls.items() if not count)
         empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
@@ -98,22 +106,8 @@ class PolarsPlan:
         written = cache.get(kind)
         if written is None:
             graph = Graph(self.plan.facts, full, settled, empty)
-            written = cache[kind] = _Written(graph, simplified(graph, wanted(graph)), self.plan, self.words)
-        return written.apply(frame)
-
-    def _outcome_nodes(self, graph: Graph) -> dict[str, int]:
-        found = {STATUS: graph.add(self.plan.status)}
-        for output in self.plan.outputs:
-            found[value_column(output.name)] = graph.add(output.value)
-            if not isinstance(output.denominator, Const):
-                found[denominator_column(output.name)] = graph.add(output.denominator)
-        error = graph.add(self.plan.error)
-        if graph[error].value is not False:
-            found[ERROR] = error
-        return found
-
-    def _missing_nodes(self, graph: Graph) -> dict[str, int]:
-        return {missing_column(name): graph.add(node) for name, node in (self.plan.missing or {}).items()}
+            written = cache[kind] = _Written(graph, wanted(graph, self.plan), self.plan, self.words)
+        return written
 
 
 _Cache = dict[tuple[frozenset[str], frozenset[str], frozenset[str]], "_Written"]
@@ -125,16 +119,15 @@ def _is_settled(days: pl.Series) -> bool:
     return first is not None and is_settled(first, last)  # type: ignore[arg-type]  # day numbers
 
 
-class _Nodes(Protocol):
-    """A function from a graph to the vertices wanted of it."""
-
-    def __call__(self, graph: Graph) -> dict[str, int]: ...
-
-
 class _Written:
-    """Expressions for some vertices: layers of columns set aside, then what is wanted."""
+    """Expressions for some vertices: layers of columns set aside, then what is wanted.
+
+    `truths`: what is wanted, where each is a condition that holds in every row or in none.
+    """
 
     def __init__(self, graph: Graph, wanted: Mapping[str, int], plan: ColumnPlan, words: Sequence[str]) -> None:
+        settled = {name: graph[number].value for name, number in wanted.items() if graph[number].kind == "truth"}
+        self.truths = settled if len(settled) == len(wanted) else None
         staging = stage(graph, wanted.values())
         writer = _Writer(graph, staging, words, plan.bits)
         types = {STATUS: CODE(), **{value_column(one.name): value_type(one.kind, plan.bits) for one in plan.outputs}}
@@ -180,8 +173,24 @@ class _Writer:
         return pl.col(_aside(number)) if number in self.aside else self.write(number)
 
     def wide(self, number: int) -> pl.Expr:
-        """A vertex where it is computed with: what is held in 32 bits like all other numbers."""
-        return self.named(number).cast(self.integer) if self.is_narrow(number) else self.named(number)
+        """A vertex where it is computed with: what is held in fewer bits like all other numbers."""
+        narrow = self.is_narrow(number) or self.is_small(number)
+        return self.named(number).cast(self.integer) if narrow else self.named(number)
+
+    def is_small(self, number: int) -> bool:
+        """Whether a vertex is written in 8 bits: a choice of constants that they hold, as rates are."""
+        constants = self.graph.constants(number) if self.graph[number].kind == "choose" else None
+        return bool(constants) and all(map(self.fits_small, constants or ()))
+
+    def fits_small(self, number: int) -> bool:
+        """Whether a vertex is a number that 8 bits hold."""
+        vertex = self.graph[number]
+        return vertex.kind == "const" and abs(int(vertex.value or 0)) < 2**7
+
+    def small(self, number: int) -> pl.Expr:
+        """A vertex that is held in 8 bits, or a number beside it."""
+        vertex = self.graph[number]
+        return pl.lit(vertex.value, dtype=pl.Int8) if vertex.kind == "const" else self.named(number)
 
     def narrow(self, number: int) -> pl.Expr:
         """A vertex that is held in 32 bits, or a number beside it."""
@@ -239,7 +248,7 @@ class _Writer:
             case "call":
                 return self.call(vertex)
             case "choose":
-                return self.choose(vertex, self.graph.is_text(number))
+                return self.choose(number, vertex)
             case "test":
                 return self.test(vertex)
             case "all":
@@ -279,10 +288,10 @@ class _Writer:
                 return pl.when(first).then(left).when(~first).then(right)
         raise AssertionError(f"no such operation: {vertex.value}")
 
-    def choose(self, vertex: Vertex, as_text: bool) -> pl.Expr:
+    def choose(self, number: int, vertex: Vertex) -> pl.Expr:
         condition, then, other = vertex.parts
         test = self.named(condition)
-        a, b = (self.text(part) if as_text else self.named(part) for part in (then, other))
+        a, b = self.alike(then, other, self.is_small(number), self.graph.is_text(number))
         match self.graph.choose_form(vertex):
             case "plain":
                 return pl.when(test).then(a).otherwise(b)
@@ -294,9 +303,18 @@ class _Writer:
 
     def test(self, vertex: Vertex) -> pl.Expr:
         first, second = vertex.parts
-        as_text = self.graph.is_text(first) or self.graph.is_text(second)
-        left, right = (self.text(part) if as_text else self.named(part) for part in vertex.parts)
+        left, right = self.alike(first, second, self.is_small(first) and self.fits_small(second),
+                                 self.graph.is_text(first) or self.graph.is_text(second))
         return self.compared(str(vertex.value), left, right, first)
+
+    def alike(self, first: int, second: int, small: bool, text: bool) -> tuple[pl.Expr, pl.Expr]:
+        """Two vertices in columns of one kind."""
+        if text:
+            return self.text(first), self.text(second)
+        if small:
+            return self.small(first), self.small(second)
+        one, other = (self.wide(part) if self.is_small(part) else self.named(part) for part in (first, second))
+        return one, other
 
     def compared(self, operator: str, left: pl.Expr, right: pl.Expr, first: int) -> pl.Expr:
         """A comparison; `first` is the vertex on the left.
@@ -331,7 +349,7 @@ class _Writer:
     # Dates
 
     def call(self, vertex: Vertex) -> pl.Expr:
-        arguments = [self.named(part) for part in vertex.parts]
+        first = self.named(vertex.parts[0])
         match vertex.value:
             case "workdays_after":
                 return self.workdays_after(vertex)
@@ -340,13 +358,13 @@ class _Writer:
             case "next_workday":
                 return self.looked_up(_calendar().following, vertex)
             case "year_of":
-                return _date(arguments[0]).dt.year().cast(self.integer)
+                return _date(first).dt.year().cast(self.integer)
             case "month_of":
-                return _date(arguments[0]).dt.month().cast(self.integer)
+                return _date(first).dt.month().cast(self.integer)
             case "months_after":
-                return self.months_after(*arguments)
+                return self.months_after(first, self.wide(vertex.parts[1]))
             case "date_of":
-                year, month, day = (self.named(part) for part in vertex.parts)
+                year, month, day = map(self.wide, vertex.parts)
                 is_month = month.is_between(1, 12) & (day >= 1)
                 return self.day_in_month(pl.when(is_month).then(year * 12 + month - 1), day)
         raise AssertionError(f"no such function: {vertex.value}")
@@ -369,7 +387,7 @@ class _Writer:
         start, wanted = vertex.parts
         if self.graph[wanted].kind == "const":
             return self.looked_up(calendar.after(int(self.graph[wanted].value or 0)), vertex)
-        passed, count = pl.lit(calendar.passed).gather(self.place(start), null_on_oob=True), self.named(wanted)
+        passed, count = pl.lit(calendar.passed).gather(self.place(start), null_on_oob=True), self.wide(wanted)
         place = passed + count - 1
         following = pl.lit(calendar.working).gather(place.clip(0, calendar.working.len()), null_on_oob=True)
         return pl.when((count == 0) & passed.is_not_null()).then(self.named(start)).when(count > 0).then(

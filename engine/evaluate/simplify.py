@@ -5,16 +5,19 @@ status for what makes an output unknown. Where no condition of the status can be
 whose facts are all given, an output follows from the way to the status: behind `not applicable` there
 is no rate, and in front of it a task is above zero. Each output is written along that way, each
 condition in a branch as what the branch says of it, and branches that do the same with different
-values do it once with the value of the branch.
+values do it once with the value of the branch. What is asked of undetermined rows alone is written for
+them. Last, an output that follows from another takes it from there, and comparisons of the same two
+numbers are brought to one left side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from engine.evaluate.columnar import ColumnPlan
 from engine.evaluate.graph import CONDITIONS, LEAVES, Graph, Vertex
-from engine.evaluate.naming import ERROR, STATUS
-from engine.normal import INVERSE
+from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
+from engine.normal import INVERSE, Const
 
 MAX_STEPS = 2_000
 """Vertices looked at before a plan is left as it is, as one of a large table is: there is nothing to be had."""
@@ -27,10 +30,48 @@ class _TooLarge(Exception):
     pass
 
 
+def outcome_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
+    """Status, outputs and error of a plan by their columns, as short as they can be told; no error where none can be.
+
+    An output has its denominator beside it where that varies.
+    """
+    found = {STATUS: graph.add(plan.status)}
+    for output in plan.outputs:
+        found[value_column(output.name)] = graph.add(output.value)
+        if not isinstance(output.denominator, Const):
+            found[denominator_column(output.name)] = graph.add(output.denominator)
+    error = graph.add(plan.error)
+    if graph[error].value is not False:
+        found[ERROR] = error
+    return simplified(graph, found)
+
+
+def missing_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
+    """For each fact by its column whether it would decide an undetermined row; of all other rows they tell nothing."""
+    assert plan.missing is not None, "this plan leaves missing facts to the reference"
+    found = {missing_column(name): graph.add(node) for name, node in plan.missing.items()}
+    status = simplified(graph, {STATUS: graph.add(plan.status)})[STATUS]
+    return simplified_where_open(graph, status, found)
+
+
 def simplified(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
     """Vertices with the same values as some wanted ones, where there are such that cost less."""
+    found = _cheapest(graph, wanted, lambda: _Simplifier(graph).outcome(wanted))
+    found = _cheapest(graph, found, lambda: _from_each_other(graph, found))
+    return _cheapest(graph, found, lambda: _with_one_left_side(graph, found))
+
+
+def simplified_where_open(graph: Graph, status: int, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Conditions with the same values as some wanted ones in every row whose status is null, where such cost less."""
+    return _cheapest(graph, wanted, lambda: {
+        name: graph.truth(False) if (found := _Simplifier(graph).open(status, number, {})) is None else found
+        for name, number in wanted.items()})
+
+
+def _cheapest(graph: Graph, wanted: Mapping[str, int], shorten: Callable[[], dict[str, int]]) -> dict[str, int]:
+    """What is wanted or what takes its place, if that can be told and costs less."""
     try:
-        found = _Simplifier(graph).outcome(wanted)
+        found = shorten()
     except (_TooLarge, RecursionError):
         return dict(wanted)
     return found if cost(graph, found.values()) < cost(graph, wanted.values()) else dict(wanted)
@@ -104,6 +145,40 @@ class _Simplifier:
         """Whether a choice between two vertices has no value wherever the condition has none."""
         graph = self.graph
         return graph.differ(then, other) or graph.silences(condition, then) or graph.silences(condition, other)
+
+    def open(self, way: int, number: int, context: Context) -> int | None:
+        """A condition where `context` holds and what the status comes to is null; None where it never is.
+
+        `way` is what is left of the choices that lead to the status.
+        """
+        graph, vertex = self.graph, self.graph[way]
+        if graph.never_null(way):
+            return None
+        if vertex.kind != "choose":
+            return self.assume(number, context)
+        condition = self.assume(vertex.parts[0], context)
+        test = graph[condition]
+        if test.kind == "truth":
+            if test.value is None:
+                return self.assume(number, context)
+            return self.open(vertex.parts[1 if test.value else 2], number, context)
+        found = {self.open(part, number, self.holding(context, condition, holds))
+                 for part, holds in zip(vertex.parts[1:], (True, False), strict=True)}
+        if not graph.never_null(condition):
+            found.add(self.assume(number, {**context, **self._lacking(condition)}))
+        found.discard(None)
+        return self.assume(number, context) if len(found) > 1 else next(iter(found), None)
+
+    def _lacking(self, condition: int) -> Context:
+        """What a condition that is null tells: it is, and so is the column that alone can make it so."""
+        graph = self.graph
+        found = {condition: graph.truth(None), graph.known(condition): graph.truth(False)}
+        lacking = graph.lacking(condition)
+        if lacking is not None and len(lacking) == 1:
+            (column,) = lacking
+            found[column] = graph.truth(None) if graph.is_condition(column) else graph.vertex("null")
+            found[graph.known(column)] = graph.truth(False)
+        return found
 
     def assume(self, number: int, context: Context) -> int:
         """A vertex with the same value in every row in which `context` holds."""
@@ -257,6 +332,85 @@ class _Merge:
                 return None
             self.pair = then, other
         return self.graph.choose(self.condition, then, other)
+
+
+# What is left to share once each vertex is as short as it can be
+
+
+def _from_each_other(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Values that are null where another wanted one is, and else follow from it, as an amount does from its rate."""
+    found = dict(wanted)
+    for name, number in wanted.items():
+        vertex = graph[number]
+        if vertex.kind != "choose" or graph[vertex.parts[1]].kind != "null":
+            continue
+        condition, null, whole = vertex.parts
+        for other in wanted.values():
+            inner = graph[other]
+            if (other == number or inner.kind != "choose" or inner.parts[:2] != (condition, null)
+                    or graph[inner.parts[2]].kind in ("const", "word")):
+                continue
+            taken = replaced(graph, whole, {inner.parts[2]: other})
+            if taken != whole and other in graph.forces(taken):
+                found[name] = taken
+                break
+    return found
+
+
+def _with_one_left_side(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Comparisons of multiples of the same two vertices, scaled where that left side is worked out anyway.
+
+    None is scaled beyond the largest multiples that are compared already, so that all fit the same columns.
+    """
+    pairs: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    for number in _reached(graph, wanted.values()):
+        vertex = graph[number]
+        if vertex.kind == "test":
+            (left, x), (right, y) = (_multiple(graph, part) for part in vertex.parts)
+            if min(left, right) > 1:
+                pairs.setdefault((x, y), {})[number] = left, right
+    changes: dict[int, int] = {}
+    for (x, y), factors in pairs.items():
+        most, largest = (max(sides) for sides in zip(*factors.values(), strict=True))
+        for number, (left, right) in factors.items():
+            more = most // left
+            if more > 1 and most % left == 0 and right * more <= largest:
+                sides = [graph.operation("*", graph.vertex("const", factor), part)
+                         for factor, part in ((most, x), (right * more, y))]
+                changes[number] = graph.test(str(graph[number].value), *sides)
+    return {name: replaced(graph, number, changes) for name, number in wanted.items()} if changes else dict(wanted)
+
+
+def _multiple(graph: Graph, number: int) -> tuple[int, int]:
+    """By how much which vertex is multiplied."""
+    vertex = graph[number]
+    if vertex.kind == "operation" and vertex.value == "*" and graph[vertex.parts[0]].kind == "const":
+        return int(graph[vertex.parts[0]].value or 0), vertex.parts[1]
+    return 1, number
+
+
+def _reached(graph: Graph, roots: Iterable[int]) -> set[int]:
+    """All vertices that some are made of, these included."""
+    seen: set[int] = set()
+    waiting = list(roots)
+    while waiting:
+        number = waiting.pop()
+        if number not in seen:
+            seen.add(number)
+            waiting += graph[number].parts
+    return seen
+
+
+def replaced(graph: Graph, number: int, changes: Mapping[int, int], done: dict[int, int] | None = None) -> int:
+    """A vertex with others in place of some that it is made of."""
+    done = {} if done is None else done
+    if number in changes:
+        return changes[number]
+    if number not in done:
+        parts = graph[number].parts
+        new = [replaced(graph, part, changes, done) for part in parts]
+        done[number] = number if tuple(new) == parts else graph.again(graph[number], new)
+    return done[number]
 
 
 def _alike(a: Vertex, b: Vertex) -> bool:

@@ -17,9 +17,7 @@ from sqlglot import exp
 from engine.errors import PackError, Problem
 from engine.evaluate.columnar import CalendarTables, ColumnPlan, calendar_tables, words_of
 from engine.evaluate.graph import Graph, Staging, Vertex, stage
-from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
-from engine.evaluate.simplify import simplified
-from engine.normal import Const
+from engine.evaluate.simplify import missing_vertices, outcome_vertices
 from engine.types import Kind
 
 Dialect = Literal["duckdb", "spark"]
@@ -48,26 +46,14 @@ class SqlPlan:
 
     def outcomes(self, table: str | exp.Expr, keep: Sequence[str] = ()) -> exp.Select:
         """Status and outputs of each row, as `PolarsPlan.outcomes`; `keep` are columns to pass on."""
-        graph, plan = self.graph, self.plan
-        wanted = {STATUS: graph.add(plan.status)}
-        for output in plan.outputs:
-            wanted[value_column(output.name)] = graph.add(output.value)
-            if not isinstance(output.denominator, Const):
-                wanted[denominator_column(output.name)] = graph.add(output.denominator)
-        error = graph.add(plan.error)
-        if graph[error].value is not False:
-            wanted[ERROR] = error
-        return self.select(table, wanted, keep)
+        return self.select(table, outcome_vertices(self.graph, self.plan), keep)
 
     def missing(self, table: str | exp.Expr, keep: Sequence[str] = ()) -> exp.Select:
         """For undetermined rows: a flag for each fact that would decide them."""
-        assert self.plan.missing is not None, "this plan leaves missing facts to the reference"
-        wanted = {missing_column(name): self.graph.add(node) for name, node in self.plan.missing.items()}
-        return self.select(table, wanted, keep)
+        return self.select(table, missing_vertices(self.graph, self.plan), keep)
 
     def select(self, table: str | exp.Expr, wanted: Mapping[str, int], keep: Sequence[str]) -> exp.Select:
         """The SELECT of some vertices, layers as nested subqueries."""
-        wanted = simplified(self.graph, wanted)
         staging = stage(self.graph, wanted.values())
         writer = _Writer(self.graph, staging, self.words, self.plan.bits, self.dialect)
         source: exp.Expr = exp.to_table(table) if isinstance(table, str) else table

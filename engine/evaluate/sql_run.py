@@ -31,6 +31,7 @@ class Evaluator(Protocol):
 
     def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame: ...
     def missing(self, frame: pl.DataFrame) -> pl.DataFrame: ...
+    def missing_throughout(self, frame: pl.DataFrame) -> tuple[str, ...] | None: ...
 
 
 class Engine(Protocol):
@@ -73,6 +74,9 @@ class SqlEvaluator:
 
     def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
         return self._evaluate("missing", frame, self.polars.missing)
+
+    def missing_throughout(self, frame: pl.DataFrame) -> tuple[str, ...] | None:
+        return self.polars.missing_throughout(frame)
 
     def _evaluate(self, what: str, frame: pl.DataFrame, other: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
         text, required = self._text(what, frame)
