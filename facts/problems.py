@@ -80,7 +80,7 @@ HEADINGS = {
         "补上这一列", "add this column"),
     "table-ambiguous": Wording(
         "这张表可能是：{candidates}", "this table may be any of: {candidates}",
-        "把工作表名改成记录名，或用 record 指明", "name the sheet after the record, or say which with `record`"),
+        "把工作表名改成记录名，或用 --record 指明", "name the sheet after the record, or say which with --record"),
     "sheet-unrecognised": Wording(
         "认不出这是什么表，{count} 行未读取；最接近的是 {record}",
         "this is no table we know, {count} rows are not read; the closest is {record}",

@@ -51,7 +51,7 @@ def missing_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
     assert plan.missing is not None, "this plan leaves missing facts to the reference"
     found = {missing_column(name): graph.add(node) for name, node in plan.missing.items()}
     status = simplified(graph, {STATUS: graph.add(plan.status)})[STATUS]
-    return simplified_where_open(graph, status, found)
+    return simplified_where_open(graph, status, simplified(graph, found))
 
 
 def simplified(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
