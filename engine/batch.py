@@ -248,7 +248,7 @@ class Program:
             if name == self.assessment.day_fact and as_of is not None:
                 column = pl.coalesce(column, pl.lit(encode(as_of, field.type)).cast(pl.Int32))
             columns.append(column.alias(name))
-        return frame.select(columns) if columns else frame.select(ROW)
+        return frame.select_seq(columns) if columns else frame.select(ROW)
 
     def _choice(self, column: pl.Expr, source: FromField) -> pl.Expr:
         """A field whose enumeration has values that the provision's has not."""

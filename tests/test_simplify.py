@@ -24,6 +24,7 @@ from engine.normal import (
     Column,
     Condition,
     Const,
+    DateCall,
     Flag,
     Known,
     Negate,
@@ -36,7 +37,7 @@ from engine.normal import (
 from engine.normal import (
     Test as Comparison,
 )
-from engine.types import BOOLEAN, NUMBER
+from engine.types import BOOLEAN, DATE, NUMBER
 
 NUMBERS, FLAGS = ("a", "b"), ("f", "g")
 VALUES: Mapping[str, tuple[Any, ...]] = {"a": (None, 0, 1, 2), "b": (None, 0, 1, 2),
@@ -157,6 +158,23 @@ def test_what_alone_is_unknown_decides() -> None:
     status = graph.add(Choose(Flag("f"), Word("x"), Choose(less, Word("y"), Word("z"))))
     asked = graph.add(All((Negate(Known(less)), Negate(Flag("f")), Negate(Known(Column("a"))))))
     assert simplified_where_open(graph, status, {"a": asked}) == {"a": graph.truth(True)}
+
+
+@pytest.mark.parametrize(("operator", "first", "second", "branch", "shorter"), [
+    ("<=", "e", "d", 2, True), ("<", "e", "d", 2, True), (">", "e", "d", 1, True), (">=", "e", "d", 1, True),
+    ("<", "d", "e", 1, True), (">", "d", "e", 2, True), ("<", "e", "d", 1, False), (">=", "d", "e", 1, False),
+    ("==", "d", "e", 2, False)])  # fmt: skip
+def test_working_days_up_to_a_later_day_are_no_fewer(
+        operator: str, first: str, second: str, branch: int, shorter: bool) -> None:
+    """Days between two of which the second is known to come later need no zero as the least."""
+    days = {name: Field(name, DATE, Text(name)) for name in ("d", "e")}
+    passed = DateCall("workdays_between", (Column("d"), Column("e")))
+    condition = Comparison(operator, Column(first), Column(second))
+    value = Choose(condition, *((passed, Null()) if branch == 1 else (Null(), passed)))
+    graph = Graph(days, frozenset(days), frozenset(days))
+    number = graph.add(value)
+    found = graph[simplified(graph, {value_column("v"): number})[value_column("v")]]
+    assert graph[found.parts[branch]].value == ("-" if shorter else "max")
 
 
 def test_an_amount_is_taken_from_its_rate() -> None:

@@ -99,7 +99,7 @@ class PolarsPlan:
         nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
         full = frozenset(name for name, count in nulls.items() if not count)
         empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
-        settled = frozenset(name for name in self.days if name in nulls and _is_settled(frame.get_column(name)))
+        settled = _settled(frame, [name for name in self.days if name in nulls])
         kind = full, empty, settled
         if kind not in cache and len(cache) >= MAX_WRITTEN:
             kind = full, empty, settled = frozenset(), frozenset(), frozenset()
@@ -114,9 +114,17 @@ _Cache = dict[tuple[frozenset[str], frozenset[str], frozenset[str]], "_Written"]
 """What was written, by the columns without nulls, those of nulls, and those of settled days."""
 
 
-def _is_settled(days: pl.Series) -> bool:
-    first, last = days.min(), days.max()
-    return first is not None and is_settled(first, last)  # type: ignore[arg-type]  # day numbers
+def _settled(frame: pl.DataFrame, names: Sequence[str]) -> frozenset[str]:
+    """The columns of days, of some, that all lie in the published calendar, well before its end."""
+    if not names:
+        return frozenset()
+    if frame.height < LAZY_FROM:
+        ends = [(frame.get_column(name).min(), frame.get_column(name).max()) for name in names]
+    else:  # side by side
+        found = frame.select(pl.col(names).min(), pl.col(names).max().name.suffix(" max")).row(0)
+        ends = list(zip(found[: len(names)], found[len(names) :], strict=True))
+    return frozenset(name for name, (first, last) in zip(names, ends, strict=True)
+                     if first is not None and is_settled(first, last))  # type: ignore[arg-type]  # day numbers
 
 
 class _Written:

@@ -205,7 +205,7 @@ class _Simplifier:
             return graph.truth(True) if graph.is_known_with(inner, known) else graph.known(inner)
         if vertex.kind != "choose":
             found = graph.again(vertex, [self.assume(part, context) for part in vertex.parts])
-            return graph.truth(True) if self._is_above_zero(graph[found], context) else found
+            return graph.truth(True) if self._is_above_zero(graph[found], context) else self._passed(found, context)
         condition = self.assume(vertex.parts[0], context)
         test = graph[condition]
         if test.kind == "truth" and test.value is not None:
@@ -224,6 +224,20 @@ class _Simplifier:
             return False
         above = {graph[number].parts[0] for number, value in context.items() if self._tells_above(number, value)}
         return graph.never_null(vertex.parts[0]) and graph.never_negative(vertex.parts[0], above)
+
+    def _passed(self, number: int, context: Context) -> int:
+        """Working days between two days, zero at least; without that where the second is known not to be before."""
+        graph, vertex = self.graph, self.graph[number]
+        if vertex.kind != "operation" or vertex.value != "max" or graph[vertex.parts[1]] != Vertex("const", 0):
+            return number
+        days = graph[vertex.parts[0]]
+        ends = [graph[part] for part in days.parts]
+        if days.value != "-" or any(end.kind != "call" or end.value != "workdays_until" for end in ends):
+            return number
+        (second,), (first,) = (end.parts for end in ends)
+        later = (graph.vertex("test", op, *sides) for op, sides in (
+            (">", (second, first)), (">=", (second, first)), ("<", (first, second)), ("<=", (first, second))))
+        return vertex.parts[0] if any(context.get(one) == graph.truth(True) for one in later) else number
 
     def _tells_above(self, number: int, value: int) -> bool:
         """Whether a comparison known to hold puts its first side at zero or more."""
