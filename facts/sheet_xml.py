@@ -1,18 +1,21 @@
 """One sheet's own XML: formulas never computed, error values, merged and hidden cells, its true size.
 
-One streaming pass a sheet; the handler of the frequent elements does little, since it runs a
-million times.
+One streaming pass a sheet, in which rows of plain cells are told by a pattern (`plain_rows`); the handler
+of the frequent elements does little, since it may run a million times.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from xml.parsers import expat
 
 from engine.errors import FactError, Problem
 from engine.source import Location
 from facts.columns import column_letter
 from facts.grid import COLUMN_BITS, Marks, MergedRange
 from facts.numbers import Fault, Shown
+from facts.plain_rows import without_plain_rows
 from facts.workbook_xml import BookXml, Doctype, XmlPass, broken, local, pairs, to_int
 
 MAX_CELLS = 40_000_000
@@ -37,6 +40,9 @@ def scan_sheet(book: BookXml, part: str, sheet: str) -> tuple[Marks, int]:
     return marks, scan.last_row
 
 
+_WITHIN_CELLS = frozenset(("v", "is", "t"))
+
+
 class _SheetScan:
     """Collects the marks of a sheet from the start of each element; text is read only in formula cells."""
 
@@ -55,29 +61,63 @@ class _SheetScan:
         self.type = ""
         self.in_value, self.value = False, ""
         self.columns: dict[str, int] = {}
+        self.in_data = False
+        self.in_order: set[tuple[bytes, ...]] = set()
+        """Columns that were seen to follow one another in a row."""
+        styles = "|".join(self.styles).encode()
+        self.marked = re.compile(rb'<c r="([A-Z]+)\d+" s="(' + styles + rb')"(?: t="n")?/?>') if styles else None
 
     def run(self, part: str) -> _SheetScan:
         self.reader = XmlPass(self.start_of_value if self.only_values else self.start)
         try:
             with self.book.archive.open(part) as stream:
-                self.reader.parse(stream)
+                if self.only_values:
+                    self.reader.parse(stream)
+                else:
+                    self.reader.feed(without_plain_rows(stream, self))
         except KeyError:
             raise broken(self.book.name, f"no part `{part}`") from None
         except Doctype:
             raise FactError(Problem("workbook-doctype", Location(self.book.name), {"part": part})) from None
         except FactError:
             raise
-        except Exception as error:  # zlib.error, BadZipFile and ExpatError have no common base
+        except expat.ExpatError as error:  # where it is tells nobody anything: plain rows are not counted
+            raise broken(self.book.name, f"{part}: {expat.ErrorString(error.code)}") from None
+        except Exception as error:  # zlib.error and BadZipFile have no common base
             raise broken(self.book.name, f"{part}: {error}") from None
         self._end_of_row()
         return self
+
+    # Rows of plain cells
+
+    def may_take(self) -> bool:
+        """Whether what comes now is a row of the sheet: it is no part of a formula's cell."""
+        return self.in_data and self.reader.parser.EndElementHandler is None
+
+    def is_in_order(self, columns: tuple[bytes, ...]) -> bool:
+        """Whether columns follow one another, as they do in a sound row."""
+        if columns not in self.in_order:
+            places = [column_index(letters.decode()) for letters in columns]
+            if any(one >= other for one, other in pairwise(places)) or (places and places[-1] >= MAX_COLUMNS):
+                return False
+            self.in_order.add(columns)
+        return True
+
+    def take(self, number: str, columns: tuple[bytes, ...], row: bytes) -> None:
+        """A row of plain cells."""
+        self._row({"r": number})
+        if self.marked is not None:
+            for letters, style in self.marked.findall(row):
+                self.reference = f"{letters.decode()}{number}"
+                self.shown[self.row << COLUMN_BITS | self._column()] = self.styles[style.decode()]
+        self.reference, self.type = f"{columns[-1].decode()}{number}" if columns else "", ""
 
     def extent(self, other: _SheetScan) -> None:
         self.last_row, self.last_column = other.last_row, other.last_column
 
     def start(self, tag: str, attributes: list[str]) -> None:
-        # Called for every element of the sheet, so the two frequent ones come first and do little.
-        if tag == "v":
+        # Called for every element of the sheet, so the frequent ones come first and do little.
+        if tag in _WITHIN_CELLS:
             return
         if tag == "c":
             if attributes and (attributes[0] == "r" or "r" in attributes[::2]):
@@ -145,6 +185,8 @@ class _SheetScan:
             self.start(name, attributes)
         elif name == "row":
             self._row(pairs(attributes))
+        elif tag == "sheetData":
+            self.in_data = True
         elif name == "f":
             self.value, self.in_value = "", False
             self.reader.parser.StartElementHandler = self.start_of_value

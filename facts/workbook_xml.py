@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import IO, Any
 from xml.parsers import expat
@@ -89,8 +89,12 @@ class XmlPass:
         raise Doctype
 
     def parse(self, stream: IO[bytes]) -> None:
-        while chunk := stream.read(1 << 18):
-            self.parser.Parse(chunk, False)
+        self.feed(iter(lambda: stream.read(1 << 18), b""))
+
+    def feed(self, pieces: Iterable[bytes]) -> None:
+        """The pass over a document in pieces."""
+        for piece in pieces:
+            self.parser.Parse(piece, False)
         self.parser.Parse(b"", True)
 
 
