@@ -17,13 +17,14 @@ from engine.errors import FactError, Problem
 from engine.source import Location
 from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
 from facts.grid import Grid
-from facts.headings import Head, Layout, Target, candidates, lay_out
+from facts.headings import HEAD_ROWS, Head, Layout, Target, candidates, lay_out
 from facts.plain_bytes import count_of, oddly_quoted
 from facts.text import is_damaged_utf8, reading, undecodable
 
 BLOCK = 6 << 20
 """Bytes read at a time."""
-HEAD = 64 << 10
+HEAD, LONGEST_HEAD = 64 << 10, 4 << 20
+"""Bytes in which the heading is looked for: so many, up to so many where they hold too few lines."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
 TAIL = 4 << 10
@@ -78,7 +79,11 @@ class Source:
     def _head(self) -> bytes:
         self.size = self.path.stat().st_size
         with self.path.open("rb") as file:
-            return file.read(HEAD)
+            head = file.read(HEAD)
+            while (max(head.count(b"\n"), head.count(b"\r")) < HEAD_ROWS and len(head) < LONGEST_HEAD
+                   and (more := file.read(len(head)))):
+                head += more
+        return head
 
     def _write_in_utf8(self, copy: Path) -> None:
         """Lines of UTF-16 cannot be told by their bytes: a copy is read. Errors (`FactError`): `unknown-encoding`."""

@@ -264,6 +264,19 @@ def test_a_heading_without_rows_is_said_to_be_one(pack: Pack, tmp_path: Path, be
     assert [(one.code, one.severity) for one in summary.problems][-1] == ("no-rows", "warning")
 
 
+def test_a_heading_may_be_longer_than_what_is_looked_at_first(pack: Pack, tmp_path: Path) -> None:
+    """A heading of thousands of columns, over two rows."""
+    more = [f"备用{number}" for number in range(8_000)]
+    path, target = tmp_path / "wide.csv", tmp_path / "out.csv"
+    lines = [["支出"] * 8_004, ["has_task", "task_amount(元)", "raised_amount(元)", "next_year_public_funds(元)", *more],
+             *([["是", "100", str(raised), "1000"] + ["1"] * 8_000 for raised in (84, 85, 100)])]
+    path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
+    assert path.stat().st_size > 2 * facts.csv_source.HEAD
+    summary = run(pack, path, target)
+    assert summary.evaluated == 3
+    assert [row["rate_percent"] for row in rows_of(target)] == ["10", "8", "0"]
+
+
 def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
     text = messy_csv(300, random.Random(9), 0.9)
     results = set()
