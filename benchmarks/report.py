@@ -65,7 +65,7 @@ REMARKS = """What lies behind the figures:
   decided; the hand-written query takes every cell to be right. Beside one that checks its cells too the gap narrows.
   At a million rows the start-up (modules, pack, provision; the hand-written has none) is a good part of the whole.
 - In memory Hegui also looks up whether days reach the calendar's end, and names the facts that would decide an
-  undetermined row; most blocks lack the same ones throughout, which costs little.
+  undetermined row; where a block's rows lack the same ones throughout that costs little.
 - OpenFisca and PolicyEngine answer in 32-bit floats, which is fast and wrong (below).
 - zen-engine, rule-engine and durable-rules decide a row at a time; how far behind they are depends on the rule.
 """
