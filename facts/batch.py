@@ -17,12 +17,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import polars as pl
 
-from engine.batch import ROW, SUBJECT, YIELDS, Assessment, Program, provision_steps, subject_steps
-from engine.batch_cases import CASE, CaseProgram, CasesRefused, related_frames
+from engine.batch import ROW, Assessment, Program, provision_steps, subject_steps
+from engine.batch_cases import CaseProgram, CasesRefused
 from engine.batch_table import Results, Sums
 from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
 from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
@@ -33,16 +33,15 @@ from engine.outcome import Outcome
 from engine.output import replacing
 from engine.report import remarks
 from engine.source import Location
-from engine.types import Kind
 from engine.values import Value
 from facts.annotate import annotate
 from facts.batch_files import FORMATS, check_written, open_writer, told_apart, write_problems
+from facts.batch_whole import WholeSubmission
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Lines, Source
 from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
-from facts.reading import read_facts
 from facts.repeated import Repeated, repeated_subjects
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally
@@ -251,7 +250,7 @@ class Batch:
         """
         with self._account_of([path], output, problems, self._copies([path], output, marked)) as (summary, temporary):
             if is_workbook(path):
-                self._submission([path], output, temporary, summary)
+                WholeSubmission(self, output, temporary, summary).write([path])
             else:
                 self._stream(path, output, temporary, summary, progress)
         return summary
@@ -345,10 +344,10 @@ class Batch:
         block = reader.read(lines)
         if repeated is not None:
             repeated.refuse(block, lines, place, MAX_PROBLEMS)
-        table, sums = self._assess(chosen, block, place)
+        table, sums = self.assess(chosen, block, place)
         return block, table, sums
 
-    def _assess(self, chosen: _Chosen, block: Block, place: Callable[[int], Location]) -> tuple[pl.DataFrame, Sums]:
+    def assess(self, chosen: _Chosen, block: Block, place: Callable[[int], Location]) -> tuple[pl.DataFrame, Sums]:
         """The outcomes of a block's rows (`Results.coded`); rows beyond the calendar are taken out and reported."""
         program, results, sums = chosen.program, chosen.results, Sums()
         frame, done = program.run(block.frame)
@@ -394,7 +393,7 @@ class Batch:
         counted = {item.outcome.provision: item.paid for item in found.items} if dossier.total is not None else {}
         return {item.outcome.provision: item.outcome for item in found.items}, counted
 
-    # Submissions that are read whole
+    # Several files, and files of which rows belong together
 
     def run_together(self, paths: Sequence[Path], output: Path, problems: Path | None,
                      progress: Progress | None = None) -> Summary:
@@ -412,7 +411,7 @@ class Batch:
                  progress: Progress | None) -> None:
         """Tables of which rows belong together, through the disk or in memory."""
         if not self._through_disk(paths) or not self._stream_cases(paths, output, temporary, summary, progress):
-            self._submission(paths, output, temporary, summary)
+            WholeSubmission(self, output, temporary, summary).write(paths)
 
     def _through_disk(self, paths: Sequence[Path]) -> bool:
         """Whether related files should be read in blocks, where they can be."""
@@ -437,7 +436,7 @@ class Batch:
         files = recognise_files(paths, self.targets)
         if files is None:
             return False
-        program, of = self._case_program(files.dossier, files.present, summary)
+        program, of = self.case_program(files.dossier, files.present, summary)
         stream = CaseStream(self.pack, files, program, of, summary, progress)
         try:
             stream.write(output, temporary, self.engine.pieces)
@@ -451,34 +450,6 @@ class Batch:
         elif problems is not None:
             problems.unlink(missing_ok=True)
 
-    def _submission(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary) -> None:
-        union = self.union
-        submission = read_facts(
-            paths, dossiers=self.pack.dossiers if union is None else {},
-            provision=self.pack.find if union is None else lambda identity: union if identity == union.id else None,
-            record=union.id if union is not None else self.options.record, given=self.options.given)
-        summary.tables += submission.tables
-        summary.report(submission.problems)
-        counts = submission.counts
-        summary.rows_in, summary.evaluated = counts.rows_in, counts.accepted
-        summary.rejected.update(counts.rejected_by)
-        summary.skipped.update(counts.skipped_by)
-        present = submission.present
-        kinds: set[tuple[str | None, str | None]] = {(case.dossier, None) for case in submission.cases}
-        kinds |= {(None, one.provision) for one in submission.flat}
-        if not kinds and summary.is_all_refused:
-            kinds = {(table.dossier, table.provision) for table in submission.tables if table.rejected}
-        if not kinds:
-            raise FactError(submission.errors or Problem("nothing-to-assess"))
-        if len(kinds) > 1:
-            raise FactError(Problem("several-kinds"))
-        dossier, provision = kinds.pop()
-        if dossier is not None:
-            self._cases(self.pack.dossiers[dossier], submission.cases, present, output, temporary, summary)
-        else:
-            assert provision is not None, "a table is of a dossier or of a provision"
-            self._flat(provision, submission.flat, present, output, temporary, summary)
-
     def _mark(self, path: Path, target: Path, summary: Summary) -> None:
         """A copy of a workbook with its own faults marked; none, and none from before, where it has no faults."""
         own = [problem for problem in summary.problems if problem.location.file == str(path)]
@@ -487,30 +458,7 @@ class Batch:
         else:
             target.unlink(missing_ok=True)
 
-    def _flat(self, identity: str, flat: Sequence[FlatCase], present: Mapping[str, frozenset[str]], output: Path,
-              temporary: Path, summary: Summary) -> None:
-        """Rows that are the facts of a provision."""
-        provision = self.union or self.pack.provision(identity)
-        fields = present.get("", frozenset()) or frozenset(name for one in flat for name in one.inputs)
-        target = provision_target(provision)
-        chosen = self.choose(target, fields & frozenset(provision.facts))
-        places = [one.at for one in flat]
-        block = _block_of(chosen.program, [one.inputs for one in flat])
-        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
-            table, sums = self._assess(chosen, block, lambda row: places[row])
-            self._settle(block, sums, summary)
-            if self.options.keep is not None:
-                self.options.keep.flat(flat, table.get_column("row").to_list())
-            writer.write(_renumbered(table, places))
-
-    def _settle(self, block: Block, sums: Sums, summary: Summary) -> None:
-        """Rows that turned out not to be assessable go from the evaluated to the rejected."""
-        summary.rejected.update(block.rejected)
-        summary.evaluated -= sum(block.rejected.values())
-        summary.report(block.problems)
-        summary.sums.merge(sums)
-
-    def _case_program(self, dossier: Dossier, present: Mapping[str, frozenset[str]],
+    def case_program(self, dossier: Dossier, present: Mapping[str, frozenset[str]],
                       summary: Summary) -> tuple[CaseProgram, dict[str, Results]]:
         """The matters of a dossier of which some fields are present, and how each record's outcomes are laid out.
 
@@ -534,49 +482,6 @@ class Batch:
             name: Results(one, self.options.lang, self.options.shape, dossier.total is not None, prepared)
             for name, one in program.programs.items()}
 
-    def _cases(self, dossier: Dossier, cases: Sequence[Case], present: Mapping[str, frozenset[str]], output: Path,
-               temporary: Path, summary: Summary) -> None:
-        """Whole dossiers: matters for each record's rows, sums over related ones, the highest of each group.
-
-        A case that reaches beyond the calendar is rejected whole.
-        """
-        program, of = self._case_program(dossier, present, summary)
-        wide = self.options.shape == "wide"
-        places = [row.at for case in cases for row in (case.subject, *case.related)]
-        case_of = [number for number, case in enumerate(cases) for _ in range(1 + len(case.related))]
-        block = Block(pl.DataFrame())
-        try:
-            frames = dict(related_frames(list(_numbered(dossier, cases)), program))
-        except ValueError as error:
-            raise FactError(Problem("finer-than-column", fields={"value": str(error)})) from None
-        outcomes = program.run(frames)
-        faults = {line: problem for one in outcomes for step in one.program.steps
-                  for line, problem in one.program.faults(step, one.frame, one.done)}
-        beyond = {case_of[line] for line in faults}
-        block.problems = [replace(problem, location=places[line]) for line, problem in sorted(faults.items())]
-        block.rejected = {"calendar": sum(1 + len(cases[number].related) for number in beyond)} if beyond else {}
-        tables, sums = [], Sums()
-        for one in outcomes:
-            kept = ~one.frame.get_column(CASE).is_in(list(beyond))
-            done = {identity: found.filter(kept) for identity, found in one.done.items()}
-            sums.add(one.program, done)
-            tables.append(of[one.record].coded(one.frame.filter(kept), done))
-        order = {matter.provision: place for place, matter in enumerate(dossier.matters)}
-        table = pl.concat(tables or [pl.DataFrame(schema=of[dossier.subject].coded_schema)])
-        if tables and not wide:
-            number, place = list(range(len(places))), [order[one] for one in of[dossier.subject].places]
-            table = table.with_columns(
-                pl.col("row").replace_strict(number, case_of, return_dtype=pl.Int64).alias(CASE),
-                pl.lit(pl.Series(place)).gather(pl.col("provision")).alias("#order"),
-            ).sort(CASE, "#order", "row").drop(CASE, "#order")
-        with open_writer(temporary, output.suffix.lower(), of[dossier.subject], self.pack, summary) as writer:
-            self._settle(block, sums, summary)
-            if self.options.keep is not None:
-                starts = {number: row for row, number in reversed(list(enumerate(case_of)))}
-                self.options.keep.cases(cases, [
-                    (case_of[row], row - starts[case_of[row]]) for row in table.get_column("row").to_list()])
-            writer.write(_renumbered(table, places))
-
 
 def _check_outputs(inputs: Sequence[Path], output: Path, beside: Sequence[Path]) -> None:
     """Errors (`FactError`): `unknown-file-kind`, `output-is-input`, `outputs-coincide`; nothing is touched then."""
@@ -594,60 +499,6 @@ def _goes_by_row(dossier: Dossier, target: Target) -> bool:
     own = [matter for matter in dossier.matters if matter.each == dossier.subject]
     return (target.record is not None and target.record.name == dossier.subject
             and all(matter.highest_of is None for matter in own))
-
-
-def _numbered(dossier: Dossier, cases: Sequence[Case]) -> Iterator[tuple[str, int, int, str | None, Mapping[str, Any]]]:
-    """Every row of some cases with its record, case, number, name and values."""
-    number = 0
-    key = dossier.records[dossier.subject].key or ""
-    for place, case in enumerate(cases):
-        name = case.subject.values.get(key)
-        subject = None if name is None else str(name)
-        for row in (case.subject, *case.related):
-            own = row.values.get(dossier.records[row.record].key or "")
-            shown = subject if row is case.subject or own is None or own == name else f"{subject} {own}"
-            yield row.record, place, number, shown, row.values
-            number += 1
-
-
-def _renumbered(table: pl.DataFrame, places: Sequence[Location]) -> pl.DataFrame:
-    """The result with the sheet's own row numbers in place of running ones."""
-    if not places:
-        return table
-    numbers = list(range(len(places)))
-    rows = [at.line if at.line is not None else _row_number(at.cell or "") for at in places]
-
-    def shown(name: str) -> pl.Expr:
-        return pl.col(name).replace_strict(numbers, rows, default=None, return_dtype=pl.Int64)
-
-    return table.with_columns(shown(name) for name in ("row", YIELDS) if name in table.columns)
-
-
-def _row_number(cell: str) -> int | None:
-    digits = "".join(char for char in cell if char.isdigit())
-    return int(digits) if digits else None
-
-
-def _block_of(program: Program, rows: Sequence[Mapping[str, Value | None]]) -> Block:
-    """Typed rows as one block, numbered from 0."""
-    stored: dict[str, list[object]] = {name: [] for name in program.schema}
-    block = Block(pl.DataFrame(schema=program.schema), rows_in=len(rows))
-    text = next((name for name, of in program.fields.items() if of.type.kind is Kind.TEXT), None)
-    for number, values in enumerate(rows):
-        subject = values.get(text) if text is not None else None
-        shown = None if subject is None else str(subject)
-        try:
-            own = {name: program.words.stored(values.get(name), program.fields[name].type)
-                   for name in stored if name not in (ROW, SUBJECT)}
-        except ValueError:
-            block.loose.append((number, shown, dict(values)))
-            continue
-        stored[ROW].append(number)
-        stored[SUBJECT].append(shown)
-        for name, value in own.items():
-            stored[name].append(value)
-    block.frame = pl.DataFrame([pl.Series(name, values, dtype=program.schema[name]) for name, values in stored.items()])
-    return block
 
 
 _Done = tuple[Block, pl.DataFrame, Sums]

@@ -33,7 +33,8 @@ from engine.model import Dossier, Field, FromAny, FromField, FromOutcome, FromSu
 from engine.source import Location
 from engine.types import Kind
 from engine.values import yuan_text
-from facts.batch import Batch, Options, Summary, _numbered
+from facts.batch import Batch, Options, Summary
+from facts.batch_whole import numbered
 from facts.case_tables import recognise_files
 from facts.reading import read_facts
 from facts_helpers import case_by_case
@@ -269,7 +270,7 @@ def test_totals_are_those_of_columns(pack: Pack, seed: int, tmp_path: Path) -> N
     present = {record: frozenset(of.fields) for record, of in dossier.records.items()}
     provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
     program = CaseProgram(dossier, provisions, {}, present, Assessment(DAY), PolarsEngine())
-    outcomes = program.run(dict(related_frames(list(_numbered(dossier, cases)), program)))
+    outcomes = program.run(dict(related_frames(list(numbered(dossier, cases)), program)))
     tables = DuckDbPieces(tmp_path)
     for one in outcomes:
         for found in one.done.values():
