@@ -108,8 +108,7 @@ class _SheetScan:
         self._row({"r": number})
         if self.marked is not None:
             for letters, style in self.marked.findall(row):
-                self.reference = f"{letters.decode()}{number}"
-                self.shown[self.row << COLUMN_BITS | self._column()] = self.styles[style.decode()]
+                self.shown[self.row << COLUMN_BITS | column_index(letters.decode())] = self.styles[style.decode()]
         self.reference, self.type = f"{columns[-1].decode()}{number}" if columns else "", ""
 
     def extent(self, other: _SheetScan) -> None:

@@ -79,17 +79,10 @@ def _cheapest(graph: Graph, wanted: Mapping[str, int], shorten: Callable[[], dic
 
 def cost(graph: Graph, roots: Iterable[int]) -> int:
     """What it takes to work out some vertices, each distinct one once."""
-    seen: set[int] = set()
-    waiting = list(roots)
     total = 0
-    while waiting:
-        number = waiting.pop()
-        if number in seen:
-            continue
-        seen.add(number)
+    for number in _reached(graph, roots):
         vertex = graph[number]
         total += _COST.get(str(vertex.value) if vertex.kind in ("call", "operation") else vertex.kind, 1)
-        waiting += graph.uses(number)
     return total
 
 
@@ -364,7 +357,7 @@ def _from_each_other(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
             if (other == number or inner.kind != "choose" or inner.parts[:2] != (condition, null)
                     or graph[inner.parts[2]].kind in ("const", "word")):
                 continue
-            taken = replaced(graph, whole, {inner.parts[2]: other})
+            taken = _replaced(graph, whole, {inner.parts[2]: other})
             if taken != whole and other in graph.forces(taken):
                 found[name] = taken
                 break
@@ -392,7 +385,7 @@ def _with_one_left_side(graph: Graph, wanted: Mapping[str, int]) -> dict[str, in
                 sides = [graph.operation("*", graph.vertex("const", factor), part)
                          for factor, part in ((most, x), (right * more, y))]
                 changes[number] = graph.test(str(graph[number].value), *sides)
-    return {name: replaced(graph, number, changes) for name, number in wanted.items()} if changes else dict(wanted)
+    return {name: _replaced(graph, number, changes) for name, number in wanted.items()} if changes else dict(wanted)
 
 
 def _multiple(graph: Graph, number: int) -> tuple[int, int]:
@@ -415,14 +408,11 @@ def _reached(graph: Graph, roots: Iterable[int]) -> set[int]:
     return seen
 
 
-def replaced(graph: Graph, number: int, changes: Mapping[int, int], done: dict[int, int] | None = None) -> int:
-    """A vertex with others in place of some that it is made of."""
-    done = {} if done is None else done
-    if number in changes:
-        return changes[number]
+def _replaced(graph: Graph, number: int, done: dict[int, int]) -> int:
+    """A vertex with others in place of some that it is made of; `done` tells these, and is added to."""
     if number not in done:
         parts = graph[number].parts
-        new = [replaced(graph, part, changes, done) for part in parts]
+        new = [_replaced(graph, part, done) for part in parts]
         done[number] = number if tuple(new) == parts else graph.again(graph[number], new)
     return done[number]
 
