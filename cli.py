@@ -6,6 +6,8 @@ could not be read.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import locale
 import os
 import sys
@@ -30,6 +32,9 @@ def default_lang() -> Lang:
     return "zh"
 
 
+GARBAGE = 50_000
+"""Objects made before Python looks for rings of them that nobody holds: loading a library alone makes far more than
+its 700, and each look goes through all there are."""
 EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys(
     ("duckdb", "pyarrow", "sqlglot"), "sql") | dict.fromkeys(("fastapi", "uvicorn", "jinja2"), "web") | {
     "pyspark": "spark", "py4j": "spark", "z3": "verify", "sqlalchemy": "audit", "psycopg": "postgres"}
@@ -104,6 +109,8 @@ class Group(click.Group):
 def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     """Hegui (合规): what a policy entitles to, cuts, demands by when, or forbids, and by which clause."""
     locale.setlocale(locale.LC_CTYPE, "")
+    gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # what ends with the process need not be gone through once more
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -121,7 +121,6 @@ def is_money(name: str) -> bool:
 def _shown(workload: Workload, typed: pl.LazyFrame) -> pl.LazyFrame:
     """The result's columns from the workload's typed ones, with `row` and `单位` beside them."""
     found = polars_query(workload, typed, ("row", "单位"))
-    words = pl.Series(workload.statuses)
     shown = {"due_date": pl.Date(), "amount": pl.Decimal(38, 2)}
     outputs = [
         pl.col(name).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 2))
@@ -130,15 +129,16 @@ def _shown(workload: Workload, typed: pl.LazyFrame) -> pl.LazyFrame:
         for name in workload.outputs
         if name != "status"
     ]
-    status = pl.lit(words).gather(pl.col("status").cast(pl.UInt32))
+    place, lacking = pl.col("status").cast(pl.UInt32), pl.lit(workload.lacking, dtype=pl.String)
+    status, label = (pl.lit(pl.Series(words)).gather(place) for words in (workload.statuses, workload.labels))
     return found.select(
         "row",
         pl.col("单位").alias("subject"),
         pl.lit(workload.provision).alias("provision"),
-        status.alias("status"),
-        status.alias("status_label"),
+        status.fill_null("undetermined").alias("status"),
+        label.fill_null("无法判定").alias("status_label"),
         *outputs,
-        pl.lit(None, dtype=pl.String).alias("missing"),
+        pl.when(pl.col("status").is_null()).then(lacking).alias("missing"),
     )
 
 
@@ -256,18 +256,11 @@ def main() -> None:
 
 
 def _same(folder: Path, theirs: Path) -> bool | None:
-    """Whether Hegui's file and the one by hand hold the same outcomes."""
+    """Whether Hegui's file and the one by hand hold the same cells."""
     ours = folder / "hegui.csv"
     if not ours.exists() or ours.stat().st_size > 2 * 10**9:
         return None
-    ignored = ("status_label", "missing")
-    one, other = (
-        pl.scan_csv(path, infer_schema=False)
-        .drop(ignored)
-        .with_columns(pl.col("status").fill_null("undetermined"))
-        .collect()
-        for path in (ours, theirs)
-    )
+    one, other = (pl.read_csv(path, infer_schema=False) for path in (ours, theirs))
     names = {f"{name}_percent": name for name in ("rate",)}
     return (
         one.rename({old: new for old, new in names.items() if old in one.columns})

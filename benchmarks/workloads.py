@@ -27,7 +27,7 @@ SEED = 20190322
 class Workload:
     """One rule over one table: `outputs` are the columns that every peer must give, null where there is none.
 
-    `status` is the place in `statuses`, null where the row cannot be decided.
+    `status` is the place in `statuses` and `labels`, null where the row cannot be decided, for want of `lacking`.
     """
 
     name: str
@@ -37,6 +37,8 @@ class Workload:
     generate: Callable[[np.random.Generator, int], pl.DataFrame]
     oracle: Callable[[Sequence[Row]], dict[str, list[Any]]]
     statuses: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    lacking: str | None = None
 
 
 def _nulls(chance: np.random.Generator, frame: pl.DataFrame, name: str, share: float) -> pl.DataFrame:
@@ -212,6 +214,8 @@ WORKLOADS = {
             _budget,
             _budget_oracle,
             ("not_applicable", "triggered", "not_triggered"),
+            ("不适用", "应予处理", "不予处理"),
+            "raised_amount",
         ),
         Workload(
             "rewards",
@@ -229,6 +233,7 @@ WORKLOADS = {
             _growth,
             _growth_oracle,
             ("eligible", "ineligible"),
+            ("符合条件", "不符合条件"),
         ),
         Workload(
             "deadlines",
@@ -238,6 +243,7 @@ WORKLOADS = {
             _deadlines,
             _deadlines_oracle,
             ("on_time", "late", "pending", "overdue"),
+            ("按时完成", "逾期完成", "未到期", "已逾期未完成"),
         ),
     )
 }

@@ -25,12 +25,13 @@ Facts of the provision that are not listed under `inputs` are columns of the she
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from engine.assessing import assess_case
+from engine.dataclass import dataclass
 from engine.errors import Lang, PackError, Problem, Wording, nearest, register
 from engine.explain import why
 from engine.kinds import LABELS, UNDETERMINED

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -24,6 +24,7 @@ from typing import Any
 
 from engine.audit_store import GENESIS, AuditError, Store, Stored, open_store
 from engine.checking import Checked, Readings, SubmissionLike
+from engine.dataclass import dataclass
 from engine.dossier import DossierOutcome, Item
 from engine.errors import Problem, Wording, register
 from engine.load import Pack

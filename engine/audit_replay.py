@@ -10,7 +10,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -29,6 +28,7 @@ from engine.audit import (
 )
 from engine.audit_store import AuditError
 from engine.checking import SubmissionLike, check_submission
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, HeguiError, Problem
 from engine.load import Pack, load_pack
 from engine.source import Location

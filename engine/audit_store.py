@@ -17,10 +17,10 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.dataclass import dataclass
 from engine.errors import HeguiError, Problem
 
 GENESIS = "0" * 64

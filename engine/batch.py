@@ -10,7 +10,7 @@ scale, a date beyond the calendar, the missing facts of a large decision table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from functools import cached_property
@@ -18,6 +18,7 @@ from functools import cached_property
 import polars as pl
 
 from engine.calendar import day_of
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, Problem
 from engine.evaluate.columnar import ColumnPlan, OutputColumn, column_plan, words_of
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column

@@ -9,7 +9,6 @@ makes a sum unknown, and a group with an unknown key is a group of one row.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeGuard
 
 import polars as pl
@@ -24,6 +23,7 @@ from engine.batch import (
     Program,
     Step,
 )  # fmt: skip
+from engine.dataclass import dataclass
 from engine.evaluate.naming import STATUS, value_column
 from engine.evaluate.polars_backend import column_type
 from engine.evaluate.sql_run import Engine

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from fractions import Fraction
 
 import polars as pl
 
 from engine.batch import ARISES, COUNTED, MISSING, ROW, SUBJECT, YIELDS, Prepared, Program
+from engine.dataclass import dataclass
 from engine.errors import Lang
 from engine.evaluate.naming import STATUS, denominator_column, value_column
 from engine.kinds import LABELS, UNDETERMINED

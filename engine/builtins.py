@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
 from engine import calendar
+from engine.dataclass import dataclass
 from engine.types import BOOLEAN, DATE, Kind, Type
 from engine.values import Number, Value, round_half_up
 

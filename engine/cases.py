@@ -15,11 +15,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.errors import HeguiError, PackError, Problem
 from engine.load import Pack
 from engine.model import Text

@@ -7,9 +7,10 @@ where 元 or % is meant: problems when the pack loads, not when it pays. No eval
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.builtins import DAYS, FUNCTIONS
+from engine.dataclass import dataclass
 from engine.errors import PackError, Problem, nearest
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, show
 from engine.types import BOOLEAN, DATE, MONEY, NUMBER, RATIO, Kind, Type

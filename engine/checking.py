@@ -8,11 +8,12 @@ can be trusted with, the reference builds the agenda and the result says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 from engine.assessing import assess_case, choose_reading
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, Problem
 from engine.load import Pack
 from engine.model import Case, Dossier, Text

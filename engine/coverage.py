@@ -8,10 +8,10 @@ others the solver names a case, or proves that there can be none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from engine.cases import WorkedCase
+from engine.dataclass import dataclass
 from engine.encoding import Encoded
 from engine.errors import EvaluationError, Lang, PackError
 from engine.evaluate.python import evaluate

@@ -23,9 +23,10 @@ are the text's own doing:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.check import Scope, check
+from engine.dataclass import dataclass
 from engine.errors import PackError, Problem
 from engine.expr import Expr
 from engine.load import Pack

@@ -9,10 +9,11 @@ the forward-chaining engine and the reference can be compared.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 
 from engine.assessing import assess_case, choose_reading
+from engine.dataclass import dataclass
 from engine.evaluate.python import Facts, Unknown, evaluate
 from engine.expr import names
 from engine.kinds import UNDETERMINED

@@ -8,10 +8,11 @@ says only what falls due. A ledger line that could mean several occasions is a p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 
 from engine.assessing import assess_case
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, Problem, Wording, nearest, register
 from engine.kinds import LABELS
 from engine.load import Pack

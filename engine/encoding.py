@@ -7,11 +7,12 @@ when a term has a value.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from math import lcm
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.expr import Expr
 from engine.model import Output, Provision
 from engine.normal import (

@@ -8,9 +8,10 @@ code that finds a problem names a code and the fields the wording needs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from engine.dataclass import dataclass
 from engine.source import NOWHERE, Location
 
 Lang = Literal["zh", "en"]

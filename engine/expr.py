@@ -8,9 +8,10 @@ them with names resolved and types set; only checked trees are evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias, TypeVar
 
+from engine.dataclass import dataclass
 from engine.source import NOWHERE, Location
 from engine.types import BOOLEAN, NUMBER, Kind, Type
 from engine.values import FEN_PER_YUAN, Value, decimal_text, percent_text

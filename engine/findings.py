@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from engine.dataclass import dataclass
 from engine.declared import Explanation
 from engine.errors import Lang, Problem, Wording, register
 from engine.model import Text

@@ -5,7 +5,7 @@ Sound, not tight: every value a term really takes lies inside. None is unbounded
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.dataclass import dataclass
 
 DAYS = 200_000
 """Day numbers stay within this of 1970-01-01: `datetime.date` ends in 9999, the calendars long before."""

@@ -9,8 +9,8 @@ statuses; every evaluator sees only these.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from engine.dataclass import dataclass
 from engine.expr import Call, Compare, Expr, IfElse, Literal, Name, Not, conjunction
 from engine.model import Output, ProvisionKind, Text
 from engine.types import BOOLEAN, DATE, MONEY, RATIO, Kind, Type

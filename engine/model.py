@@ -7,10 +7,11 @@ which a bureau submits related facts. No parsing and no evaluation here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import Enum
 
+from engine.dataclass import dataclass
 from engine.expr import Expr
 from engine.source import NOWHERE, Location
 from engine.types import Type

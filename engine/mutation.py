@@ -9,13 +9,14 @@ solver names the case that is lacking.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
 from engine.assessing import given_values, read_as_of, read_inputs
 from engine.cases import WorkedCase, differences
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, FactError, PackError
 from engine.evaluate.python import evaluate
 from engine.expr import (

@@ -13,7 +13,7 @@ Source of the exact comparison: for d, e > 0, n/d < m/e iff n*e < m*d.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import date
 from fractions import Fraction
 from math import gcd
@@ -21,6 +21,7 @@ from typing import TypeAlias
 
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, PackError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, distinct, show
 from engine.intervals import Interval, interval_of_call, product, quotient_floor
@@ -222,7 +223,11 @@ class _Lowering:
         self.fields, self.parameters, self.limit, self.bits = fields, parameters, 2 ** (bits - 1) - 1, bits
         self.lets: dict[str, Rational | Term | Condition] = {}
         self.lowered: dict[int, tuple[Expr, Rational | Term | Condition]] = {}
-        self.intervals: dict[Term, Interval] = {}
+        self.ranges: dict[str, Interval] = {}
+        """Of each column."""
+        self.intervals: dict[int, tuple[Term, Interval]] = {}
+        """Of each term by its id, as `lowered`: telling equal terms would go through all of each."""
+        self.negated: dict[int, tuple[Condition, Condition]] = {}
         self.widest = 0
         self.context: Expr = Literal(True, BOOLEAN)
         for let in lets:
@@ -276,7 +281,7 @@ class _Lowering:
             case Name():
                 return self.name(expr)
             case Not(operand):
-                return negate(self.condition(operand))
+                return negate(self.condition(operand), self.negated)
             case Logic(op, operands):
                 parts = tuple(self.condition(part) for part in operands)
                 return all_of(parts) if op == "and" else any_of(parts)
@@ -315,10 +320,10 @@ class _Lowering:
         if field.type.kind in (Kind.ENUM, Kind.TEXT):
             return column
         if field.type.kind is Kind.DATE:
-            self.intervals[column] = Interval(-100_000, 100_000)
+            self.ranges[column.name] = Interval(-100_000, 100_000)
             return column
         scale = stored_scale(field.type)
-        self.intervals[column] = Interval(
+        self.ranges[column.name] = Interval(
             None if field.minimum is None else _scaled(field.minimum, scale),
             None if field.maximum is None else _scaled(field.maximum, scale),
         )
@@ -415,8 +420,8 @@ class _Lowering:
     def compare(self, op: str, left: Rational | Term | Condition, right: Rational | Term | Condition) -> Condition:
         if isinstance(left, Rational) and isinstance(right, Rational):
             left, right, _ = self.common(left, right)
-            if _factor(left, 0) and _factor(right, 0):
-                factor = gcd(_factor(left, 0), _factor(right, 0))
+            factor = _factor(left, _factor(right, 0)) if _factor(left, 0) and _factor(right, 0) else 0
+            if factor:
                 left, right = _divided(left, factor), _divided(right, factor)
                 self.note(left)
                 self.note(right)
@@ -443,7 +448,8 @@ class _Lowering:
         if isinstance(then, (Truth, Flag, Test, All, AnyOf, Negate, Known)):
             # c ? a : b with the same three-valued meaning: where c is null, a and b must agree.
             assert isinstance(other, (Truth, Flag, Test, All, AnyOf, Negate, Known))
-            return any_of((all_of((condition, then)), all_of((negate(condition), other)), all_of((then, other))))
+            otherwise = negate(condition, self.negated)
+            return any_of((all_of((condition, then)), all_of((otherwise, other)), all_of((then, other))))
         chosen = choose_term(condition, then, other)  # type: ignore[arg-type]
         self.note(chosen)
         return chosen
@@ -533,9 +539,10 @@ class _Lowering:
         return found
 
     def interval(self, term: Term) -> Interval:
-        if term not in self.intervals:
-            self.intervals[term] = self._interval(term)
-        return self.intervals[term]
+        found = self.intervals.get(id(term))
+        if found is None:
+            found = self.intervals[id(term)] = term, self._interval(term)
+        return found[1]
 
     def _interval(self, term: Term) -> Interval:
         match term:
@@ -543,8 +550,8 @@ class _Lowering:
                 return Interval(value, value)
             case Word() | Null():
                 return Interval(0, 0)
-            case Column():
-                return Interval(None, None)
+            case Column(name):
+                return self.ranges.get(name, Interval(None, None))
             case Choose(_, then, other):
                 return self.interval(then).join(self.interval(other))
             case DateCall(function, arguments):
@@ -603,11 +610,16 @@ def _folded_call(function: str, terms: Sequence[Term]) -> Const | None:
 
 
 def _is_word(term: Term) -> bool:
-    match term:
-        case Word():
-            return True
-        case Choose(_, then, other):
-            return _is_word(then) or _is_word(other)
+    """Whether what is chosen are words: any of them or of numbers tells, as all are of one kind."""
+    waiting, seen = [term], set()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Choose):
+            if id(part) not in seen:
+                seen.add(id(part))
+                waiting += (part.other, part.then)
+        elif not isinstance(part, (Null, Column)):
+            return isinstance(part, Word)
     return False
 
 
@@ -666,7 +678,17 @@ def compare_terms(op: str, left: Term, right: Term) -> Condition:
     return Test(op, left, right)
 
 
-def negate(part: Condition) -> Condition:
+def negate(part: Condition, done: dict[int, tuple[Condition, Condition]] | None = None) -> Condition:
+    """What holds where the condition does not. `done`: conditions by their id and what each was turned into."""
+    done = {} if done is None else done
+    if id(part) not in done:
+        found = _negated(part, done)
+        done[id(part)] = part, found
+        done.setdefault(id(found), (found, part))
+    return done[id(part)][1]
+
+
+def _negated(part: Condition, done: dict[int, tuple[Condition, Condition]]) -> Condition:
     match part:
         case Truth(value):
             return Truth(None if value is None else not value)
@@ -675,9 +697,9 @@ def negate(part: Condition) -> Condition:
         case Test(op, left, right):
             return Test(INVERSE[op], left, right)
         case All(parts):
-            return any_of(tuple(negate(inner) for inner in parts))
+            return any_of(tuple(negate(inner, done) for inner in parts))
         case AnyOf(parts):
-            return all_of(tuple(negate(inner) for inner in parts))
+            return all_of(tuple(negate(inner, done) for inner in parts))
     return Negate(part)
 
 
@@ -746,28 +768,45 @@ def has_call(node: Node) -> bool:
 
 def _factor(term: Term, seed: int) -> int:
     """The greatest constant known to divide a term, together with `seed`."""
-    match term:
-        case Const(value):
-            return gcd(abs(value), seed)
-        case Operation("*", Const(value), _):
-            return gcd(abs(value), seed)
-        case Operation("+" | "-" | "min" | "max", left, right):
-            return gcd(_factor(left, seed), _factor(right, seed))
-        case Choose(_, then, other):
-            return gcd(_factor(then, seed), _factor(other, seed))
-        case Null():
-            return seed
-    return gcd(1, seed)
+    found, waiting, seen = seed, [term], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        match part:
+            case Const(value) | Operation("*", Const(value), _):
+                found = gcd(found, value)
+            case Operation("+" | "-" | "min" | "max", left, right) | Choose(_, left, right):
+                waiting += (left, right)
+            case Null():
+                pass
+            case _:
+                return 1
+    return found
 
 
 def _divided(term: Term, factor: int) -> Term:
-    match term:
-        case Const(value):
-            return Const(value // factor)
-        case Operation("*", Const(value), right):
-            return operate("*", Const(value // factor), right)
-        case Operation(op, left, right) if op in ("+", "-", "min", "max"):
-            return operate(op, _divided(left, factor), _divided(right, factor))
-        case Choose(condition, then, other):
-            return choose_term(condition, _divided(then, factor), _divided(other, factor))
-    return term
+    """The term by a constant that divides it; parts that occur in several places stay one."""
+    if factor == 1:
+        return term
+    done: dict[int, Term] = {}
+
+    def divided(part: Term) -> Term:
+        found = done.get(id(part))
+        if found is None:
+            match part:
+                case Const(value):
+                    found = Const(value // factor)
+                case Operation("*", Const(value), right):
+                    found = operate("*", Const(value // factor), right)
+                case Operation(op, left, right) if op in ("+", "-", "min", "max"):
+                    found = operate(op, divided(left), divided(right))
+                case Choose(condition, then, other):
+                    found = choose_term(condition, divided(then), divided(other))
+                case _:
+                    found = part
+            done[id(part)] = found
+        return found
+
+    return divided(term)

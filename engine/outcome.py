@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError
 from engine.evaluate.python import Facts, Result, Unknown, evaluate
 from engine.expr import Expr, IfElse, Literal, Reason

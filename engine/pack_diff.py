@@ -9,13 +9,13 @@ on money is worked out by the reference evaluator, subject by subject.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from engine.calendar import day_number
 from engine.checking import SubmissionLike, check_submission
+from engine.dataclass import dataclass
 from engine.encoding import Encoded, outcomes_differ
 from engine.errors import EvaluationError, PackError, Problem
 from engine.load import Pack

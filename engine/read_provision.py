@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from engine.check import Scope, check
+from engine.dataclass import dataclass
 from engine.errors import PackError, Problem, nearest
 from engine.expr import Expr, Literal, always, conjunction
 from engine.kinds import (

@@ -7,10 +7,10 @@ a workbook and a CSV can each write them in their own way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias
 
+from engine.dataclass import dataclass
 from engine.errors import Lang, Problem
 from engine.explain import explain, missing_labels, why
 from engine.kinds import ADVERSE, LABELS, UNDETERMINED

@@ -21,12 +21,13 @@ A name under `open` stands for bodies that nobody listed: whoever reports adds a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from itertools import product
 from typing import TypeAlias
 
 from engine.assessing import read_input
+from engine.dataclass import dataclass
 from engine.errors import PackError, Problem, Wording, nearest, register
 from engine.load import Pack
 from engine.model import Field, Provision, ProvisionKind, Text

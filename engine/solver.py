@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
@@ -24,6 +24,7 @@ from typing import Any
 
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of, published_years
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, PackError, Problem, Wording, register
 from engine.model import Field
 from engine.normal import stored_scale

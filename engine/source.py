@@ -6,7 +6,9 @@ This module imports nothing of ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

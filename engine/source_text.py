@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
 from engine.calendar import day_in_month
+from engine.dataclass import dataclass
 from engine.types import Kind, Type
 from engine.values import FEN_PER_YUAN, Value
 

@@ -14,12 +14,13 @@ indicators: {固定资产投资增速: [投资增速]}
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from engine.assessing import assess_case
+from engine.dataclass import dataclass
 from engine.errors import FactError, Lang, PackError, Problem, Wording, register
 from engine.expr import Literal
 from engine.kinds import LABELS

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping as MappingType
-from dataclasses import dataclass
 from datetime import date
 
+from engine.dataclass import dataclass
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name
 from engine.kinds import status_type
 from engine.model import Choice, DecisionTable, Field, Let, Output, ProvisionKind, TableRow, Text

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError
 from engine.evaluate.python import Facts, Result, Unknown, evaluate
 from engine.expr import Expr, Literal, Name, names, show, walk

@@ -18,11 +18,12 @@ explained:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from fractions import Fraction
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.errors import Lang, PackError, Problem, Wording, register
 from engine.expr import Expr, Literal, literal_text, names, walk
 from engine.load import Pack

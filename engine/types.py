@@ -8,8 +8,9 @@ in an expression is `check`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from engine.dataclass import dataclass
 
 
 class Kind(Enum):

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from engine.calendar import published_years
+from engine.dataclass import dataclass
 from engine.declared import CLAIM_KEYS, Claims, read_claims, read_explanations
 from engine.encoding import Encoded
 from engine.errors import EvaluationError, PackError, Problem

@@ -7,9 +7,9 @@ its answer. `case_text` writes it as an entry of a pack's `cases/`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError
 from engine.model import Field, Provision
 from engine.outcome import Outcome, assess

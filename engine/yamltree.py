@@ -8,12 +8,13 @@ with both places; anchors, aliases and tags are refused, so nothing can explode 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
+from engine.dataclass import dataclass
 from engine.errors import PackError, Problem
 from engine.source import Location
 

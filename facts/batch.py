@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ import polars as pl
 from engine.batch import ROW, Assessment, Program, provision_steps, subject_steps
 from engine.batch_cases import CaseProgram, CasesRefused
 from engine.batch_table import Results, Sums
+from engine.dataclass import dataclass
 from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
 from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine

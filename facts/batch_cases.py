@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ import polars as pl
 from engine.batch import COUNTED, ROW, SUBJECT, YIELDS, Program
 from engine.batch_cases import CaseProgram
 from engine.batch_table import Results, Sums
+from engine.dataclass import dataclass
 from engine.errors import FactError, Problem
 from engine.evaluate.pieces import Pieces, parsed, quoted
 from engine.evaluate.relations import CASE, ORDER, N, Relations, highest_only, rows_of

@@ -10,13 +10,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TypeAlias
 
 import polars as pl
 
 from engine.batch import ROW, SUBJECT, Program
+from engine.dataclass import dataclass
 from engine.errors import FactError, Problem
 from engine.model import Row
 from engine.source import Location

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from engine.batch import ROW, Program
 from engine.batch_cases import CaseProgram
+from engine.dataclass import dataclass
 from engine.errors import FactError, Problem, nearest
 from engine.evaluate.pieces import Pieces, parsed, quoted
 from engine.evaluate.polars_backend import column_type

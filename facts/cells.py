@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias
 
+from engine.dataclass import dataclass
 from engine.model import Field
 from engine.types import Kind
 from engine.values import (

@@ -9,11 +9,11 @@ goes to the row reader. There is never a float.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from threading import Lock
 
 import polars as pl
 
+from engine.dataclass import dataclass
 from engine.evaluate.polars_backend import column_type
 from engine.model import Field
 from engine.normal import encode, stored_scale

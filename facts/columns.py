@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+from engine.dataclass import dataclass
 from engine.errors import Problem, nearest
 from engine.model import Field, RecordType
 from engine.source import Location

@@ -8,9 +8,10 @@ the whole, unless that area has a row of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
+from engine.dataclass import dataclass
 from engine.errors import HeguiError, Problem, Wording, nearest, register
 from engine.model import Field
 from engine.source import Location

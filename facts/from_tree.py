@@ -10,9 +10,10 @@ Three forms are accepted, each alone or in a list:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 
+from engine.dataclass import dataclass
 from engine.errors import Problem, nearest
 from engine.model import Dossier, Field, Provision, Row
 from engine.source import Location

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, islice
 
+from engine.dataclass import dataclass
 from engine.errors import Problem
 from engine.source import Location
 from facts.columns import column_letter

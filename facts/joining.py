@@ -7,9 +7,10 @@ its firm is not assessed until the row is put right.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
+from engine.dataclass import dataclass
 from engine.errors import Problem, nearest
 from engine.model import Case, Dossier
 from engine.values import fold

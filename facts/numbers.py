@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.dataclass import dataclass
 from engine.values import Unreadable
 
 EXACT_BELOW = 10**15

@@ -9,11 +9,11 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.dataclass import dataclass
 from engine.errors import HeguiError, Problem
 from engine.model import Case, Dossier, Provision
 from engine.source import Location

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
+from engine.dataclass import dataclass
 from engine.errors import Lang
 from engine.model import Row, Text
 from facts.columns import Column, UnitFrom

@@ -10,12 +10,12 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from engine.dataclass import dataclass
 from engine.errors import Lang
 from engine.model import Dossier, Field, Provision, RecordType
 from engine.types import Kind

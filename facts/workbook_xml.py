@@ -11,10 +11,11 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import IO, Any
 from xml.parsers import expat
 
+from engine.dataclass import dataclass
 from engine.errors import FactError, Problem
 from engine.source import Location
 from facts.columns import unit_of

@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from datetime import date, timedelta
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,11 @@ from engine.evaluate.integers import term_value, truth_value
 from engine.expr import Literal, walk
 from engine.kinds import UNDETERMINED
 from engine.model import Field, Provision
-from engine.normal import encode, normal_form
+from engine.normal import encode, nodes, normal_form
 from engine.outcome import assess
 from engine.types import Kind
 from engine.values import Value
+from packs import one
 
 PACKS = {name: load_pack(name).load_all() for name in pack_names()}
 ALL = [(pack, identity) for pack in PACKS.values() for identity in pack.ids]
@@ -159,3 +161,27 @@ def test_a_missing_fact_could_decide_and_the_rest_could_not_alone(pack: Pack, id
 @pytest.mark.parametrize(("pack", "identity"), ALL, ids=[identity for _, identity in ALL])
 def test_agreement_over_many_cases(pack: Pack, identity: str) -> None:
     assert check_agreement(pack, pack.provision(identity), 800, seed=11) > 100
+
+
+CHAINS = {
+    "doubled": "d{before} + d{before}",
+    "the greater of two": "max(d{before}, {here}) if d{before} > {here} else d{before} + 1",
+    "either way": "(d{before} and b) or (not d{before} and c)",
+    "chosen": "b if d{before} else c",
+}
+"""Names of which each uses the one before several times."""
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_is_used_in_several_places_is_gone_through_once(chain: str, tmp_path: Path) -> None:
+    """The normal form grows by as much for each name; the longest would never end if names were spelled out."""
+    sizes = []
+    for length in (4, 8, 12, 48):
+        lets = "\n".join(f"  d{here}: {CHAINS[chain].format(before=here - 1, here=here)}" for here in range(1, length + 1))
+        first = "a" if chain in ("either way", "chosen") else "n"
+        pack = one(tmp_path / str(length), "parameter", "\n".join((
+            "facts: [{n: {type: integer, zh: 数, min: 0, max: 100}}, {a: 甲}, {b: 乙}, {c: 丙}]",
+            f"let:\n  d0: {first}", lets, f"outputs:\n  last: {{is: d{length}, zh: 末, en: last}}")))
+        plan = normal_form(pack.provision("tiny.one"), {})
+        sizes.append(sum(1 for _ in nodes(*(output.value for output in plan.outputs))))
+        assert sizes[-1] <= 16 * length, sizes

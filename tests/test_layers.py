@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Each module may import those of its own row and of the rows above.
 LAYERS = [
+    {"engine.dataclass"},
     {"engine.evaluate.naming", "engine.source"},
     {"engine.errors", "engine.types"},
     {"engine.audit_store", "engine.intervals", "engine.values", "engine.yamltree"},

@@ -17,10 +17,10 @@ that shows both.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from engine.assessing import given_values
+from engine.dataclass import dataclass
 from engine.dossier import AgendaEntry, DossierOutcome, Item, matter_inputs
 from engine.errors import EvaluationError, Problem
 from engine.evaluate.durable import (

@@ -14,12 +14,13 @@ undetermined rows are left to the reference evaluator itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from math import lcm
 
 from engine.calendar import day_number, published_years, working_days
+from engine.dataclass import dataclass
 from engine.errors import PackError
 from engine.expr import Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, always, children, distinct, walk
 from engine.kinds import WITH_MEASURES

@@ -32,8 +32,9 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
+
+from engine.dataclass import dataclass
 
 MAX_VALUE = 2**63 - 1
 """Values lie within ±`MAX_VALUE`: the engine computes in 64 bits, and -2**63 negates to itself."""

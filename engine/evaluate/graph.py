@@ -9,10 +9,10 @@ of rows, and most of three-valued logic falls away where nothing can be null.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
 
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError
 from engine.evaluate.columnar import PARTIAL, calendar_tables
 from engine.evaluate.integers import term_value

@@ -9,11 +9,11 @@ two sides differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, TypeAlias
 
 from engine.builtins import FUNCTIONS
+from engine.dataclass import dataclass
 from engine.errors import EvaluationError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, Reason, show
 from engine.values import Number, Value, shrink

@@ -9,10 +9,11 @@ may belong makes a sum unknown; a group with an unknown key is a group of one ro
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sqlglot import exp
 
+from engine.dataclass import dataclass
 from engine.evaluate.pieces import parsed, quoted
 from engine.model import Brought, FromAny, FromField, FromSum
 from engine.values import Value
