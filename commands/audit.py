@@ -7,6 +7,7 @@ Exit codes: `audit verify` 0 nothing found, 1 something found; `replay` 0 the sa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -67,6 +68,14 @@ def keep_run(run: Any, url: str | None, lang: Lang) -> None:
             else f"kept as run record {recorded.number}:{recorded.hash} ({log.store.shown})",
             err=True,
         )
+
+
+def _run_name(_: click.Context, __: click.Parameter, text: str) -> tuple[int, str]:
+    """A record's number, or number and hash as they are printed where a run is kept; the hash may be cut short."""
+    found = re.fullmatch(r"\s*(-?\d+)(?::([0-9a-fA-F]{4,64}))?\s*", text)
+    if found is None:
+        raise click.BadParameter(f"{text}: NUMBER, NUMBER:HASH")
+    return int(found[1]), found[2] or ""
 
 
 def _log(url: str | None) -> Any:
@@ -140,12 +149,12 @@ def _outcome_counts(counts: Mapping[str, Any], lang: Lang) -> str:
 
 
 @audit_group.command("show")
-@click.argument("run", type=int)
+@click.argument("run", callback=_run_name)
 @_where
-def audit_show(run: int, url: str | None) -> None:
+def audit_show(run: tuple[int, str], url: str | None) -> None:
     """One record whole, as JSON: facts, outcomes, problems / 一条记录."""
     with _log(url) as log:
-        found = log.run(run)
+        found = log.run(*run)
     data = {"number": found.number, "hash": found.hash, **found.run.head, "content": found.run.content}
     click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 
@@ -184,17 +193,17 @@ def _head(text: str) -> tuple[int, str]:
 
 
 @click.command("replay")
-@click.argument("run", type=int)
+@click.argument("run", callback=_run_name)
 @_where
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def replay_command(ctx: click.Context, run: int, url: str | None, form: str) -> None:
+def replay_command(ctx: click.Context, run: tuple[int, str], url: str | None, form: str) -> None:
     """Compute a recorded run again with the present program and pack, and compare / 重算并比较."""
     from engine.audit_replay import replay
 
     lang: Lang = ctx.obj["lang"]
     with _log(url) as log:
-        report = replay(log, run, _loader(ctx), _read_again)
+        report = replay(log, log.run(*run).number, _loader(ctx), _read_again)
     if form == "json":
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     else:

@@ -195,10 +195,11 @@ class AuditLog:
         for stored in self.store.records(contents=False):
             yield Recorded(stored.number, stored.hash, RunRecord(_head(stored, self.store.shown), {}))
 
-    def run(self, number: int) -> Recorded:
-        """One record whole.
+    def run(self, number: int, hash_: str = "") -> Recorded:
+        """One record whole; its hash, or the beginning of it, may be asked for too.
 
-        Errors (`AuditError`): `audit-no-such-run`, `audit-record-missing`, `audit-record-changed`.
+        Errors (`AuditError`): `audit-no-such-run`, `audit-record-missing`, `audit-record-changed`,
+        `audit-head-differs`.
         """
         stored = self.store.record(number) if abs(number) < 2**63 else None
         if stored is None:
@@ -210,6 +211,10 @@ class AuditLog:
         faults = [finding.problem for finding in self._faults_of(stored)]
         if faults:
             raise AuditError(faults)
+        if not stored.hash.startswith(hash_.lower()):
+            raise AuditError(
+                self._finding("audit-head-differs", number, number=number, now=stored.hash, kept=hash_).problem
+            )
         return Recorded(number, stored.hash, RunRecord(_head(stored, self.store.shown), json.loads(stored.content)))
 
     def kept(self, digest: str) -> bytes | None:

@@ -628,6 +628,12 @@ def test_the_commands_list_show_verify_and_replay(tmp_path: Path) -> None:
     assert replayed.exit_code == 0
     assert "全部一致，文件重读无异" in replayed.output
     assert '"same": true' in hegui("replay", "1", "--audit", where, "--format", "json").output
+    assert hegui("replay", head, "--audit", where).output == replayed.output
+    assert hegui("audit", "show", head[:14].upper(), "--audit", where).exit_code == 0
+    for command in (["replay"], ["audit", "show"]):
+        other = hegui(*command, "1:0000", "--audit", where)
+        assert (other.exit_code, "#1: audit-head-differs" in other.stderr) == (2, True)
+        assert "NUMBER:HASH" in hegui(*command, "1:", "--audit", where).stderr
     unguarded(f"sqlite:///{where}", "UPDATE audit_runs SET content = replace(content, 'triggered', 'not_triggered')")
     altered = hegui("audit", "verify", "--audit", where, lang="en")
     assert altered.exit_code == 1
