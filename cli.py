@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from commands.results import form_of, result_options, width, write_result
 from engine.errors import HeguiError, Lang, Problem
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -153,13 +154,6 @@ def _report_problems(problems: Sequence[Problem], lang: Lang) -> None:
         click.echo(problem.render(lang), err=True)
 
 
-def _width() -> int | None:
-    """The terminal's width; no limit where the output is piped."""
-    import shutil
-
-    return shutil.get_terminal_size((120, 40)).columns if sys.stdout.isatty() else None
-
-
 # check
 
 
@@ -167,15 +161,7 @@ def _width() -> int | None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as-of", metavar="DATE", help="Day of assessment / 基准日 (default: today, which is printed).")
 @click.option("--explain", is_flag=True, help="Print the reasoning in sentences / 逐项说明理由.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", "json", "csv", "xlsx", "md"]),
-    default="table",
-    show_default=True,
-    help="Output format / 输出格式.",
-)
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file / 输出文件.")
+@result_options
 @click.option(
     "--record", help="What the rows are, where that is not to be recognised / 指定表格内容 (a record or provision)."
 )
@@ -201,7 +187,7 @@ def check(
     files: tuple[Path, ...],
     as_of: str | None,
     explain: bool,
-    form: str,
+    form: str | None,
     output: Path | None,
     record: str | None,
     engine: str,
@@ -215,15 +201,18 @@ def check(
     from facts.reading import read_facts
 
     lang: Lang = ctx.obj["lang"]
-    if form == "xlsx" and output is None:
-        raise click.UsageError("--format xlsx needs -o FILE" if lang == "en" else "--format xlsx 需要 -o 文件名")
+    form = form_of(form, output, lang, files)
     pack = _pack(ctx)
     chosen = _readings(pack, readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
     day = _as_of(lang, as_of or _submitted_day(submission))
     checked = check_submission(pack, submission, day, engine, chosen)
     problems = [*submission.problems, *checked.problems]
-    _write(pack, checked, lang, day, form, output, explain, problems)
+    listed = problems if form == "xlsx" else ()  # elsewhere they are told beside the result
+    reasons = _explanations(pack, checked, lang) if explain and form not in ("json", "csv") else []
+    write_result(
+        form, output, lang, lambda: _tables(pack, checked, lang, listed), lambda: _json(checked, day), reasons
+    )
     _report_problems(problems, lang)
     _summary(submission, checked, day, lang)
     if keep or audit_url:
@@ -264,54 +253,16 @@ def _readings(pack: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _write(
-    pack: Any,
-    checked: Any,
-    lang: Lang,
-    day: date,
-    form: str,
-    output: Path | None,
-    explain: bool,
-    problems: Sequence[Problem],
-) -> None:
-    import json
+def _tables(pack: Any, checked: Any, lang: Lang, problems: Sequence[Problem]) -> list[Any]:
+    """A table for each dossier and one for provisions by themselves; one more for problems, if there are any."""
+    from engine.report import dossier_table, flat_table, problem_table
 
-    from engine import output as out
-    from engine.report import dossier_table, explain_dossier, flat_table, problem_table
-
-    if form == "json":
-        text = json.dumps(_json(checked, day), ensure_ascii=False, indent=2)
-    else:
-        tables = [
-            dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()
-        ]
-        if checked.flat:
-            tables.append(
-                flat_table(pack, [outcome for _, outcome in checked.flat], [label for label, _ in checked.flat], lang)
-            )
-        reasons = _explanations(pack, checked, lang, explain_dossier) if explain else []
-        if form == "xlsx":
-            assert output is not None
-            if problems:
-                tables.append(problem_table(problems, lang))
-            out.write_xlsx(output, tables, reasons, lang)
-            return
-        if form == "csv":
-            text = out.csv_text(tables).rstrip("\n")
-        elif form == "md":
-            text = "\n\n".join([*map(out.markdown_text, tables), *(["\n".join(reasons)] if reasons else [])])
-        else:
-            width = None if output else _width()
-            parts = ["\n".join(reasons).strip()] if reasons else []
-            parts += [out.terminal_text(table, width) for table in tables]
-            text = "\n\n".join(part for part in parts if part)
-    if output is None:
-        if text:
-            click.echo(text)
-        return
-    with out.replacing(output) as temporary:
-        # A byte-order mark, so that a spreadsheet opens the Chinese right.
-        temporary.write_text(text + "\n", encoding="utf-8-sig" if form == "csv" else "utf-8")
+    tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
+    if checked.flat:
+        tables.append(
+            flat_table(pack, [outcome for _, outcome in checked.flat], [label for label, _ in checked.flat], lang)
+        )
+    return [*tables, problem_table(problems, lang)] if problems else tables
 
 
 def _json(checked: Any, day: date) -> dict[str, Any]:
@@ -347,8 +298,9 @@ def _json(checked: Any, day: date) -> dict[str, Any]:
     }
 
 
-def _explanations(pack: Any, checked: Any, lang: Lang, explain_dossier: Callable[..., list[str]]) -> list[str]:
+def _explanations(pack: Any, checked: Any, lang: Lang) -> list[str]:
     from engine.explain import explain
+    from engine.report import explain_dossier
 
     lines: list[str] = []
     for _, outcome in checked.flat:
@@ -427,7 +379,7 @@ def rules_list(ctx: click.Context, kind: str | None, plan: str | None, form: str
     elif form == "csv":
         click.echo(out.csv_text([table]), nl=False)
     else:
-        click.echo(out.markdown_text(table) if form == "md" else out.terminal_text(table, _width()))
+        click.echo(out.markdown_text(table) if form == "md" else out.terminal_text(table, width()))
 
 
 @rules.command("show")
@@ -445,7 +397,7 @@ def rules_show(ctx: click.Context, identity: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(provision_data(provision), ensure_ascii=False, indent=2))
     else:
-        click.echo(describe_provision(pack, provision, ctx.obj["lang"], _width()))
+        click.echo(describe_provision(pack, provision, ctx.obj["lang"], width()))
 
 
 # facts
@@ -462,13 +414,16 @@ def facts_group() -> None:
 @click.pass_context
 def facts_template(ctx: click.Context, what: str, output: Path) -> None:
     """Write an Excel template / 生成填报模板."""
-    from engine.output import replacing
     from facts.template import write_template
 
+    lang: Lang = ctx.obj["lang"]
+    if output.suffix.lower() != ".xlsx":
+        raise click.UsageError(
+            f"{output.name}: a template is a workbook, .xlsx" if lang == "en" else f"{output.name}：模板是 .xlsx 工作簿"
+        )
     pack = _pack(ctx)
     source = pack.dossiers.get(what) or pack.provision(what)
-    with replacing(output) as temporary:
-        write_template(temporary, source, ctx.obj["lang"])
+    write_template(output, source, lang)
     click.echo(str(output))
 
 

@@ -7,9 +7,6 @@ read files.
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -17,31 +14,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from commands.results import form_of, result_options, write_result
 from engine.errors import FactError, Lang, Problem
 
 if TYPE_CHECKING:
     from engine.load import Pack
-    from engine.report import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-FORMATS = ("table", "json", "csv", "md", "xlsx")
-
-
-def _formats(*forms: str) -> Callable[[F], F]:
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(forms),
-        default="table",
-        show_default=True,
-        help="Output format / 输出格式.",
-    )
-
-
-_to_file = click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file / 输出文件."
-)
 
 
 def _pack(ctx: click.Context) -> Pack:
@@ -72,31 +51,6 @@ def _report(problems: Sequence[Problem], lang: Lang) -> None:
         click.echo(problem.render(lang), err=True)
 
 
-def _write(tables: Sequence[Table], data: Any, form: str, output: Path | None, lang: Lang) -> None:
-    """The result in the wanted form; a file is written beside its place and renamed."""
-    from engine import output as out
-
-    if form == "xlsx":
-        if output is None:
-            raise click.UsageError("--format xlsx needs -o FILE" if lang == "en" else "--format xlsx 需要 -o 文件名")
-        out.write_xlsx(output, tables, (), lang)
-        return
-    if form == "json":
-        text = json.dumps(data, ensure_ascii=False, indent=2)
-    elif form == "csv":
-        text = out.csv_text(tables).rstrip("\n")
-    elif form == "md":
-        text = "\n\n".join(map(out.markdown_text, tables))
-    else:
-        width = shutil.get_terminal_size((120, 40)).columns if output is None and sys.stdout.isatty() else None
-        text = "\n\n".join(out.terminal_text(table, width) for table in tables)
-    if output is None:
-        click.echo(text)
-        return
-    with out.replacing(output) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8-sig" if form == "csv" else "utf-8")
-
-
 @click.command()
 @click.option("--from", "first", required=True, metavar="DATE", help="First due date / 到期日自.")
 @click.option("--to", "last", required=True, metavar="DATE", help="Last due date / 到期日至.")
@@ -109,8 +63,7 @@ def _write(tables: Sequence[Table], data: Any, form: str, output: Path | None, l
     help="What was done: matter, period, body, done on / 履职台账.",
 )
 @click.option("--as-of", metavar="DATE", help="Day of judgement / 基准日 (default: today, which is printed).")
-@_formats(*FORMATS)
-@_to_file
+@result_options
 @click.pass_context
 def due(
     ctx: click.Context,
@@ -119,7 +72,7 @@ def due(
     bureau: str | None,
     ledgers: tuple[Path, ...],
     as_of: str | None,
-    form: str,
+    form: str | None,
     output: Path | None,
 ) -> None:
     """What each bureau must have done by when / 职责日历."""
@@ -129,6 +82,7 @@ def due(
     from engine.schedule import ledger_facts, load_schedule
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang, ledgers)
     start, end = read_as_of(first), read_as_of(last)
     assert start is not None
     assert end is not None
@@ -145,7 +99,7 @@ def due(
         problems += submission.problems
     day = _day(lang, as_of) if ledgers or as_of else start
     duties = list_duties(pack, schedule, start, end, day, entries, bureau)
-    _write([duty_table(pack, duties, lang)], duty_data(pack, duties), form, output, lang)
+    write_result(form, output, lang, lambda: [duty_table(pack, duties, lang)], lambda: duty_data(pack, duties))
     problems += duties.problems
     _report(problems, lang)
     if any(problem.severity == "error" for problem in problems):
@@ -158,8 +112,7 @@ def due(
 @click.option("--period", required=True, help="Period the figures are for, as 2019Q1 / 考核期.")
 @click.option("--as-of", metavar="DATE", help="Day of judgement / 基准日 (default: today, which is printed).")
 @click.option("--long", "one_by_one", is_flag=True, help="One line a figure / 逐项列出.")
-@_formats(*FORMATS)
-@_to_file
+@result_options
 @click.pass_context
 def targets(
     ctx: click.Context,
@@ -167,7 +120,7 @@ def targets(
     period: str,
     as_of: str | None,
     one_by_one: bool,
-    form: str,
+    form: str | None,
     output: Path | None,
 ) -> None:
     """Figures reached against plan, by area and indicator / 目标完成情况 (xlsx, csv)."""
@@ -175,6 +128,7 @@ def targets(
     from facts.from_matrix import read_target_sheets
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang, files)
     pack = _pack(ctx).load_all()
     ends = period_end(pack, period)
     plan = load_plan(pack)
@@ -187,7 +141,7 @@ def targets(
         tables = target_tables(pack, plan, lines, lang)
         if form == "xlsx":
             tables.append(lines_table(pack, lines, lang, "明细" if lang == "zh" else "Figures"))
-    _write(tables, target_data(lines, ends, day), form, output, lang)
+    write_result(form, output, lang, lambda: tables, lambda: target_data(lines, ends, day))
     problems = [*sheets.problems, *problems]
     _report(problems, lang)
     kinds = {"accepted": ("采用", "accepted"), "rejected": ("退回", "rejected"), "skipped": ("略过", "skipped")}
@@ -203,11 +157,10 @@ def targets(
 @click.argument("rule", metavar="RULE")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--as-of", metavar="DATE", help="Day of assessment / 基准日 (default: today, which is printed).")
-@_formats(*FORMATS)
-@_to_file
+@result_options
 @click.pass_context
 def allot(
-    ctx: click.Context, rule: str, files: tuple[Path, ...], as_of: str | None, form: str, output: Path | None
+    ctx: click.Context, rule: str, files: tuple[Path, ...], as_of: str | None, form: str | None, output: Path | None
 ) -> None:
     """A rule over many rows: ceilings on totals, once a year, averages / 多行规则 (xlsx, csv)."""
     from engine.allotment import allot as assess_rows
@@ -215,6 +168,7 @@ def allot(
     from facts.reading import read_facts
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang, files)
     pack = _pack(ctx)
     known = load_allotments(pack)
     allotment = known.get(rule)
@@ -224,43 +178,43 @@ def allot(
     submission = read_facts(files, dossiers={dossier.id: dossier}, record=dossier.subject)
     day = _day(lang, as_of)
     lines = assess_rows(pack, allotment, [case.subject for case in submission.cases], day)
-    table = allotment_table(pack, allotment, lines, lang)
-    _write([table], allotment_data(allotment, lines), form, output, lang)
+    write_result(form, output, lang, lambda: [allotment_table(pack, allotment, lines, lang)],
+                 lambda: allotment_data(allotment, lines))
     _report(submission.problems, lang)
     ctx.exit(2 if submission.errors else 0)
 
 
 @click.command()
 @click.argument("prefix", default="", metavar="[ID-PREFIX]")
-@_formats("table", "json", "csv", "md")
-@_to_file
+@result_options
 @click.pass_context
-def readings(ctx: click.Context, prefix: str, form: str, output: Path | None) -> None:
+def readings(ctx: click.Context, prefix: str, form: str | None, output: Path | None) -> None:
     """Where the text admits several readings, the one chosen and why / 全部读法."""
     from engine.reading_list import readings_data, readings_table
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang)
     pack = _pack(ctx).load_all()
-    _write([readings_table(pack, lang, prefix)], readings_data(pack, prefix), form, output, lang)
+    write_result(form, output, lang, lambda: [readings_table(pack, lang, prefix)], lambda: readings_data(pack, prefix))
 
 
 @click.command("trace-source")
 @click.option(
     "--text", "source", required=True, type=click.Path(path_type=Path), help="Your copy of the document / 政策原文."
 )
-@_formats("table", "json", "csv", "md")
-@_to_file
+@result_options
 @click.pass_context
-def trace_source(ctx: click.Context, source: Path, form: str, output: Path | None) -> None:
+def trace_source(ctx: click.Context, source: Path, form: str | None, output: Path | None) -> None:
     """Check every heading path and figure against the document's text / 与原文核对."""
     from engine.trace_source import load_source_notes, trace_data, trace_table
     from engine.trace_source import trace_source as trace
     from facts.text import decode, read_bytes
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang, [source])
     pack = _pack(ctx).load_all()
     result = trace(pack, decode(read_bytes(source, str(source)), str(source)), load_source_notes(pack))
-    _write([trace_table(pack, result, lang)], trace_data(result), form, output, lang)
+    write_result(form, output, lang, lambda: [trace_table(pack, result, lang)], lambda: trace_data(result))
     _report(result.problems, lang)
     if any(problem.severity == "error" for problem in result.problems):
         ctx.exit(2)

@@ -76,9 +76,6 @@ WORDINGS = {
     "memory-limit-too-small": Wording(
         "--memory-limit 给的内存不够（{reason}）", "the memory that --memory-limit allows does not do ({reason})",
         "放宽 --memory-limit", "allow more with --memory-limit"),
-    "output-is-input": Wording(
-        "结果会写到输入上：{path}", "the results would be written over the input: {path}",
-        "换一个文件名或文件夹", "use another name or folder"),
     "outputs-coincide": Wording(
         "结果、问题清单和批注后的副本要写到不同的文件（{path}）",
         "results, problems and marked copies cannot share a file ({path})",

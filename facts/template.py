@@ -6,9 +6,7 @@ for one provision names it above the heading. XlsxWriter is imported when a temp
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
@@ -18,6 +16,7 @@ from typing import Any
 from engine.dataclass import dataclass
 from engine.errors import Lang
 from engine.model import Dossier, Field, Provision, RecordType
+from engine.output import replacing
 from engine.types import Kind
 from facts.expected import expected_of, in_unit
 
@@ -38,21 +37,12 @@ class _Sheet:
 
 
 def write_template(path: str | Path, of: Dossier | Provision | Mapping[str, Field], lang: Lang = "zh") -> None:
-    """An empty workbook for a dossier, a provision or some fields; written beside its place, then renamed."""
+    """An empty workbook for a dossier, a provision or some fields. Errors (`HeguiError`): as `replacing`."""
     import xlsxwriter  # the package carries no types
 
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(suffix=".xlsx", prefix=f".{path.stem}-", dir=path.parent)
-    os.close(handle)
-    try:
-        book = xlsxwriter.Workbook(temporary, {
-            "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False})  # fmt: skip
+    with replacing(Path(path)) as temporary, xlsxwriter.Workbook(str(temporary), {
+            "strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}) as book:  # fmt: skip
         _Writer(book, lang).write(_sheets(of, lang))
-        book.close()
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _sheets(of: Dossier | Provision | Mapping[str, Field], lang: Lang) -> list[_Sheet]:

@@ -171,6 +171,40 @@ def test_a_workbook_to_send_on(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".out.xlsx*"))
 
 
+def test_the_name_of_a_file_says_its_form(tmp_path: Path) -> None:
+    source, begins = departments(tmp_path, "乙局,1000,1000,200"), {
+        "a.xlsx": b"PK", "a.XLSX": b"PK", "a.csv": b"\xef\xbb\xbf", "a.json": b"{", "a.md": b"**", "a.txt": "部".encode(), "a": "部".encode()}
+    for name, begin in begins.items():
+        assert hegui("check", source, "--as-of", "2019-12-31", "-o", tmp_path / name).exit_code == 0, name
+        assert (tmp_path / name).read_bytes().startswith(begin), name
+    for name, form in (("b.txt", "csv"), ("b.log", "json"), ("b", "md")):  # a text may be called as one likes
+        assert hegui("check", source, "--as-of", "2019-12-31", "-o", tmp_path / name, "--format", form).exit_code == 0
+
+
+@pytest.mark.parametrize(("name", "form"), [
+    ("c.pdf", None), ("c.xls", None), ("c.csv", "xlsx"), ("c.txt", "xlsx"), ("c", "xlsx"), ("c.xlsx", "csv"),
+    ("c.xlsx", "table"), ("c.csv", "json"), ("c.json", "md"),
+])  # fmt: skip
+def test_a_name_that_says_another_form_is_refused(name: str, form: str | None, tmp_path: Path) -> None:
+    source = departments(tmp_path, "乙局,1000,1000,200")
+    asked = ("--format", form) if form else ()
+    for lang in ("zh", "en"):
+        result = hegui("--lang", lang, "check", source, "--as-of", "2019-12-31", "-o", tmp_path / name, *asked)
+        assert result.exit_code == 2
+        assert name in result.stderr or Path(name).suffix in result.stderr
+    assert not (tmp_path / name).exists()
+
+
+def test_a_result_is_not_written_over_an_input(tmp_path: Path) -> None:
+    source = departments(tmp_path, "乙局,1000,1000,200")
+    before = source.read_bytes()
+    (tmp_path / "link.csv").symlink_to(source)
+    for target in (source, tmp_path / "link.csv"):
+        result = hegui("check", source, "--as-of", "2019-12-31", "--format", "csv", "-o", target)
+        assert (result.exit_code, "output-is-input" in result.stderr) == (2, True)
+    assert source.read_bytes() == before
+
+
 def test_a_failed_run_leaves_the_old_result(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.write_text("old", encoding="utf-8")
@@ -224,6 +258,7 @@ def test_schema_and_template(tmp_path: Path) -> None:
     assert "raised_amount" in schema["properties"]
     target = tmp_path / "t.xlsx"
     assert hegui("facts", "template", "departments", "-o", target).exit_code == 0
+    assert hegui("facts", "template", "departments", "-o", target.with_suffix(".csv")).exit_code == 2
     assert target.stat().st_size > 5000
 
 
