@@ -356,6 +356,7 @@ def rules() -> None:
 
 
 @rules.command("list")
+@click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option(
     "--kind",
     type=click.Choice(["entitlement", "sanction", "deadline", "obligation", "prohibition", "target", "parameter"]),
@@ -364,8 +365,8 @@ def rules() -> None:
 @click.option("--plan", help="Only this plan / 只列某方案.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
 @click.pass_context
-def rules_list(ctx: click.Context, kind: str | None, plan: str | None, form: str) -> None:
-    """Every provision by plan and kind, with its clause / 全部条款."""
+def rules_list(ctx: click.Context, words: tuple[str, ...], kind: str | None, plan: str | None, form: str) -> None:
+    """The provisions by plan and kind, with their clause; those in which all WORDs occur / 全部条款，或含这些词的."""
     import json
 
     from engine import output as out
@@ -373,7 +374,7 @@ def rules_list(ctx: click.Context, kind: str | None, plan: str | None, form: str
 
     lang: Lang = ctx.obj["lang"]
     pack = _pack(ctx).load_all()
-    table, entries = provision_list(pack, lang, kind, plan)
+    table, entries = provision_list(pack, lang, kind, plan, words)
     if form == "json":
         click.echo(json.dumps(entries, ensure_ascii=False, indent=2))
     elif form == "csv":

@@ -59,7 +59,10 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
     day = _day(as_of, lang)
     options = Options(provisions, record, day, shape, lang, annotate,
                       engine=lambda: engine_named(engine, memory_limit, master))
-    files = expand(inputs)
+    files, left = expand(inputs)
+    if left:
+        names = ("、" if lang == "zh" else ", ").join(f"{one}/" if one.is_dir() else str(one) for one in left)
+        click.echo(f"没有读：{names}" if lang == "zh" else f"not read: {names}", err=True)
     many = not together and (len(files) > 1 or output.is_dir() or any(path.is_dir() for path in inputs))
     if many and problems is not None:
         raise click.UsageError(

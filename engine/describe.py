@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Lang, PackError, Problem
@@ -14,7 +15,7 @@ from engine.output import terminal_text
 from engine.report import Table
 from engine.trace import OUTPUT_LABELS
 from engine.types import Kind
-from engine.values import value_text
+from engine.values import fold, value_text
 
 KINDS: dict[ProvisionKind, Text] = {
     ProvisionKind.ENTITLEMENT: Text("奖补", "entitlement"),
@@ -33,10 +34,29 @@ _CONDITION_WORDS = {
 }  # fmt: skip
 
 
+def searched_text(provision: Provision) -> str:
+    """What a provision is found by: its id, its words in both languages, its clause, whom it concerns, its facts."""
+    return fold(
+        " ".join(
+            (
+                provision.id,
+                provision.label.zh,
+                provision.label.en,
+                provision.summary.zh,
+                provision.summary.en,
+                provision.citation.path,
+                provision.applies_to,
+                provision.decided_by,
+                *(field.label.zh for field in provision.facts.values()),
+            )
+        )
+    )
+
+
 def provision_list(
-    pack: Pack, lang: Lang, kind: str | None = None, plan: str | None = None
+    pack: Pack, lang: Lang, kind: str | None = None, plan: str | None = None, words: Sequence[str] = ()
 ) -> tuple[Table, list[dict[str, Any]]]:
-    """Every provision by plan and kind with its clause, as a table and as plain data."""
+    """The provisions in which all words occur, by plan and kind with their clause, as a table and as plain data."""
     plans = {label: number for number, label in pack.plans.items()}
     order = list(ProvisionKind)
     if plan is not None and plan not in plans and plan not in plans.values():
@@ -50,11 +70,13 @@ def provision_list(
                 },
             )
         )
+    folded = [fold(word) for word in words]
     chosen = [
         provision
         for provision in pack.provisions.values()
         if kind in (None, provision.kind.value, KINDS[provision.kind].zh)
         and plan in (None, provision.citation.plan, plans.get(provision.citation.plan))
+        and (not folded or all(word in searched_text(provision) for word in folded))
     ]
     places = {label: place for place, label in enumerate(pack.plans.values())}
     chosen.sort(key=lambda provision: (places.get(provision.citation.plan, 99), order.index(provision.kind)))

@@ -7,6 +7,7 @@ code that finds a problem names a code and the fields the wording needs.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from typing import Any, Literal
@@ -139,6 +140,27 @@ class EvaluationError(HeguiError):
     """An evaluation that must not give a figure: evaluators disagree, or a date lies outside the calendar."""
 
 
+_REASONS = {
+    errno.ENOSPC: "磁盘已满 / no space left on the disk",
+    errno.EACCES: "没有权限 / permission denied",
+    errno.EROFS: "磁盘只读 / the disk is read-only",
+    errno.ENOENT: "没有这个文件或文件夹 / there is no such file or folder",
+    errno.ENOTDIR: "路径中有一段是文件 / a part of the path is a file",
+    errno.EISDIR: "是文件夹 / is a folder",
+    errno.ENAMETOOLONG: "文件名太长 / the name is too long",
+}
+
+
+def system_reason(error: OSError | ValueError) -> str:
+    """Why the system cannot read or write a file, in both languages where it is a common reason.
+
+    Polars tells the system's number in its message only.
+    """
+    number = getattr(error, "errno", None)
+    known = (shown for code, shown in _REASONS.items() if number == code or f"(os error {code})" in str(error))
+    return next(known, getattr(error, "strerror", None) or str(error))
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate a writer most probably meant, or None."""
     import difflib
@@ -249,7 +271,12 @@ register(
         "unknown-pack": Wording(
             "没有规则包 `{name}`", "there is no rule pack `{name}`", "现有：{known}", "there are: {known}"
         ),
-        "unknown-provision": Wording("规则包里没有条款 `{id}`", "the pack has no provision `{id}`"),
+        "unknown-provision": Wording(
+            "规则包里没有条款 `{id}`",
+            "the pack has no provision `{id}`",
+            "按名称找：hegui rules list 词",
+            "find it by its words: hegui rules list WORD",
+        ),
         "unknown-record": Wording(
             "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
         ),

@@ -8,7 +8,6 @@ place and renamed, so that a run that dies leaves the old file or none.
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
-from engine.errors import HeguiError, Problem
+from engine.errors import HeguiError, Problem, system_reason
 from engine.report import Cell, Money, Percent, Table, cell_text
 from engine.values import decimal_text, yuan_text
 
@@ -141,22 +140,11 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        reason = next((shown for number, shown in _REASONS.items() if error.errno == number or
-                       f"(os error {number})" in str(error)), error.strerror or str(error))
-        raise HeguiError(Problem("unwritable-file", fields={"path": str(path), "reason": reason})) from None
+        fields = {"path": str(path), "reason": system_reason(error)}
+        raise HeguiError(Problem("unwritable-file", fields=fields)) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-_REASONS = {
-    errno.ENOSPC: "磁盘已满 / no space left on the disk",
-    errno.EACCES: "没有权限 / permission denied",
-    errno.EROFS: "磁盘只读 / the disk is read-only",
-    errno.ENOENT: "没有这个文件夹 / there is no such folder",
-    errno.EISDIR: "是文件夹 / is a folder",
-}
-"""Why a file cannot be written, by the system's number, which Polars only tells in its message."""
 
 
 def _umask() -> int:

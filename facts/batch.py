@@ -36,7 +36,7 @@ from engine.report import remarks
 from engine.source import Location
 from engine.values import Value
 from facts.annotate import annotate
-from facts.batch_files import FORMATS, check_written, open_writer, told_apart, write_problems
+from facts.batch_files import WHOLE, check_written, open_writer, told_apart, write_problems
 from facts.batch_whole import WholeSubmission
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Lines, Source
@@ -60,6 +60,10 @@ WORDINGS = {
     "nothing-to-assess": Wording(
         "没有可评的条款：表中缺少它们的事实", "no provision can be assessed: the table has none of their facts",
         "用 --provision 指明条款", "name the provisions with --provision"),
+    "other-day": Wording(
+        "文件写的基准日是 {days}，本次按 {as_of} 核算", "the files are as of {days}, this batch is as of {as_of}",
+        "用 --as-of 给同一天；各不相同时用 hegui check",
+        "give that day with --as-of; where they differ use hegui check"),
     "several-kinds": Wording(
         "这些文件不是同一类：有几种档案或条款", "these files are not of one kind: several dossiers or provisions",
         "分开运行", "run them one at a time"),
@@ -76,6 +80,12 @@ WORDINGS = {
     "memory-limit-too-small": Wording(
         "--memory-limit 给的内存不够（{reason}）", "the memory that --memory-limit allows does not do ({reason})",
         "放宽 --memory-limit", "allow more with --memory-limit"),
+    "no-inputs": Wording(
+        "{paths} 里没有可读的文件", "there is no file to read in {paths}", "认识的：{known}", "known: {known}"),
+    "folder-wanted": Wording(
+        "各输入的结果分开写，-o 要的是文件夹，{path} 是文件",
+        "the results of several inputs go to a folder, {path} is a file",
+        "写 -o 结果文件夹；合并核算相关的表用 --together", "say -o FOLDER, or --together for related tables"),
     "outputs-coincide": Wording(
         "结果、问题清单和批注后的副本要写到不同的文件（{path}）",
         "results, problems and marked copies cannot share a file ({path})",
@@ -247,7 +257,7 @@ class Batch:
         Errors (`FactError`): a file that cannot be read or recognised; nothing is written then.
         """
         with self._account_of([path], output, problems, self._copies([path], output, marked)) as (summary, temporary):
-            if is_workbook(path):
+            if is_workbook(path) or path.suffix.lower() in WHOLE:
                 WholeSubmission(self, output, temporary, summary).write([path])
             else:
                 self._stream(path, output, temporary, summary, progress)
@@ -517,10 +527,4 @@ def _in_order(blocks: Iterator[Lines], work: Callable[[Lines], _Done], workers: 
             yield waiting.popleft().result()
 
 
-def inputs_in(folder: Path) -> list[Path]:
-    """The files of a folder that can be read, by name."""
-    return sorted(path for path in folder.iterdir()
-                  if path.suffix.lower() in FORMATS and not path.name.startswith(("~$", ".")))
-
-
-__all__ = ["Batch", "Options", "Summary", "inputs_in"]
+__all__ = ["Batch", "Options", "Summary"]

@@ -28,8 +28,11 @@ from facts.column_reader import is_special
 if TYPE_CHECKING:
     from facts.batch import Summary
 
-FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm", ".xls", ".ods")
-"""What a batch reads."""
+WHOLE = (".json", ".yaml", ".yml")
+"""Texts that are read whole, as workbooks are."""
+FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet",
+           ".xlsx", ".xlsm", ".xltx", ".xls", ".et", ".ods", *WHOLE)  # fmt: skip
+"""What a batch takes from a folder."""
 WRITTEN = (".csv", ".jsonl", ".parquet", ".xlsx")
 HANDED = 4 << 20
 """Bytes that are handed over to the disk together."""

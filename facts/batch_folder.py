@@ -7,21 +7,37 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import FactError, Problem
+from engine.errors import FactError, Problem, system_reason
 from engine.output import replacing
-from facts.batch import inputs_in
-from facts.batch_files import told_apart
+from facts.batch_files import FORMATS, WRITTEN, told_apart
+from facts.text import reading
 
 LEDGER = ".hegui-batch.json"
 
 
-def expand(inputs: Sequence[Path]) -> list[Path]:
-    """Files as they are, folders as the files in them; each once, in order."""
+def expand(inputs: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Files as they are, folders as the files in them, each once, in order; and what of the folders is not read.
+
+    Errors (`FactError`): `no-inputs` where nothing is left to read, `unreadable-file`.
+    """
     found: dict[Path, Path] = {}
+    left: list[Path] = []
     for path in inputs:
-        for one in inputs_in(path) if path.is_dir() else [path]:
-            found.setdefault(one.resolve(), one)
-    return list(found.values())
+        for one in _shown_in(path) if path.is_dir() else [path]:
+            if one.is_dir() or (path.is_dir() and one.suffix.lower() not in FORMATS):
+                left.append(one)
+            else:
+                found.setdefault(one.resolve(), one)
+    if not found:
+        raise FactError(Problem("no-inputs", fields={
+            "paths": [str(path) for path in inputs], "known": list(FORMATS)}))
+    return list(found.values()), left
+
+
+def _shown_in(folder: Path) -> list[Path]:
+    """What is in a folder, by name, without hidden files and the locks of office programs."""
+    with reading(folder):
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(("~$", ".")))
 
 
 def names_of(inputs: Sequence[Path]) -> dict[Path, str]:
@@ -32,12 +48,19 @@ def names_of(inputs: Sequence[Path]) -> dict[Path, str]:
 class Folder:
     """Results beside a ledger that tells of each input its size, its time and the options it was read under.
 
-    Errors (`FactError`): `output-is-input` where the inputs lie in this folder: results would be read as such.
+    Errors (`FactError`): `output-is-input` where the inputs lie in this folder (results would be read as such),
+    `folder-wanted` where its name is that of a file, `unwritable-file`.
     """
 
     def __init__(self, path: Path, form: str, options: Mapping[str, Any], inputs: Sequence[Path]) -> None:
         self.path, self.form, self.names = path, form, names_of(inputs)
-        path.mkdir(parents=True, exist_ok=True)
+        if path.is_file() or (path.suffix.lower() in WRITTEN and not path.is_dir()):
+            raise FactError(Problem("folder-wanted", fields={"path": str(path)}))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FactError(Problem("unwritable-file", fields={
+                "path": str(path), "reason": system_reason(error)})) from None
         if any(one.resolve().parent == path.resolve() for one in inputs):
             raise FactError(Problem("output-is-input", fields={"path": str(path)}))
         self.options = json.loads(json.dumps(options))

@@ -38,7 +38,8 @@ class WholeSubmission:
     def write(self, paths: Sequence[Path]) -> None:
         """The outcomes of some files, and the account of them.
 
-        Errors (`FactError`): `nothing-to-assess`, `several-kinds`, and those of `Batch.case_program`.
+        Errors (`FactError`): `nothing-to-assess`, `several-kinds`, `other-day` where the files name another day of
+        assessment than the batch's, and those of `Batch.case_program`.
         """
         pack, options, union, summary = self.pack, self.options, self.batch.union, self.summary
         submission = read_facts(
@@ -55,11 +56,15 @@ class WholeSubmission:
         kinds: set[tuple[str | None, str | None]] = {(case.dossier, None) for case in submission.cases}
         kinds |= {(None, one.provision) for one in submission.flat}
         if not kinds and summary.is_all_refused:
-            kinds = {(table.dossier, table.provision) for table in submission.tables if table.rejected}
+            kinds = {(table.dossier, table.provision) for table in submission.tables if table.rejected} - {(None, None)}
         if not kinds:
             raise FactError(submission.errors or Problem("nothing-to-assess"))
         if len(kinds) > 1:
             raise FactError(Problem("several-kinds"))
+        days = {submission.as_of, *(one.as_of for one in submission.flat)} - {None, options.as_of}
+        if days:
+            raise FactError(Problem("other-day", fields={
+                "days": sorted(str(day) for day in days), "as_of": options.as_of or "—"}))
         dossier, provision = kinds.pop()
         if dossier is not None:
             self._cases(pack.dossiers[dossier], submission.cases, present)

@@ -135,6 +135,10 @@ ROWS = {
 }  # fmt: skip
 
 FILES = {
+    "is-folder": Wording(
+        "{path} 是文件夹", "{path} is a folder",
+        "列出其中的文件；整个文件夹用 hegui batch 文件夹 -o 结果文件夹",
+        "name its files; a whole folder goes with hegui batch FOLDER -o FOLDER"),
     "output-is-input": Wording(
         "结果会写到输入上：{path}", "the results would be written over the input: {path}",
         "换一个文件名或文件夹", "use another name or folder"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import FactError, Problem
+from engine.errors import FactError, Problem, system_reason
 from engine.source import Location
 
 MAX_TEXT_BYTES = 500_000_000
@@ -31,17 +31,17 @@ _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 def read_bytes(path: Path, name: str) -> bytes:
     """The whole file.
 
-    Errors (`FactError`): `unreadable-file`, `file-empty`, `file-too-large`.
+    Errors (`FactError`): `unreadable-file`, `is-folder`, `file-empty`, `file-too-large`.
     """
     try:
         if path.is_dir():
-            raise unreadable(name, "是文件夹 / is a folder")
+            raise FactError(Problem("is-folder", Location(name), {"path": name}))
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
             raise FactError(Problem("file-too-large", Location(name), {"size": size, "limit": MAX_TEXT_BYTES}))
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise unreadable(name, getattr(error, "strerror", None) or str(error)) from None
+        raise unreadable(name, system_reason(error)) from None
     if not data.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
         raise FactError(Problem("file-empty", Location(name), {}))
     return data
@@ -58,7 +58,7 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise unreadable(str(path), error.strerror or str(error)) from None
+        raise unreadable(str(path), system_reason(error)) from None
 
 
 def is_workbook(path: Path) -> bool:

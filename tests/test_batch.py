@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,7 @@ from facts_helpers import case_by_case
 
 DAY = date(2019, 12, 31)
 CUT = "fiscal.budget_cut.fundraising_shortfall"
+EXAMPLES = Path(__file__).parents[1] / "rules" / "chuxiong_2019" / "examples"
 HEADING = "部门,有无任务,任务数(万元),实际争取(万元),下年公用经费(元)"
 
 
@@ -734,6 +736,66 @@ def test_inputs_of_the_same_name_have_results_of_their_own(tmp_path: Path) -> No
     lists = CliRunner().invoke(cli.main, [*arguments, "--problems", str(tmp_path / "p.csv")])
     assert lists.exit_code == 2
     assert "--problems" in lists.stderr
+
+
+def test_what_of_a_folder_is_not_read_is_named(tmp_path: Path) -> None:
+    inputs, out = tmp_path / "in", tmp_path / "out"
+    (inputs / "子文件夹").mkdir(parents=True)
+    book = openpyxl.Workbook()
+    for row in (HEADING.split(","), ["甲局", "是", "1000", "849", "5"]):
+        book.worksheets[0].append(row)
+    for name in ("a.xlsx", "b.et", "c.xltx", "~$a.xlsx", ".hidden.xlsx"):
+        book.save(inputs / name)
+    shutil.copy(EXAMPLES / "budget_cut.yaml", inputs / "d.yaml")
+    for name in ("说明.docx", "无扩展名"):
+        (inputs / name).write_text("x", encoding="utf-8")
+    arguments = ["batch", str(inputs), "-o", str(out), "--as-of", "2019-12-31"]
+    found = CliRunner().invoke(cli.main, ["--lang", "zh", *arguments, "--provision", CUT])
+    assert found.exit_code == 0, found.stderr
+    first = found.stderr.splitlines()[0]
+    assert first.startswith("没有读：")
+    assert all(str(inputs / name) in first for name in ("子文件夹", "无扩展名", "说明.docx"))
+    assert "hidden" not in first
+    assert {path.name for path in out.glob("[!.]*.csv") if "problems" not in path.name} == {
+        "a_xlsx.csv", "b_et.csv", "c_xltx.csv", "d_yaml.csv"}
+
+
+@pytest.mark.parametrize("name", ["empty", "other"])
+def test_a_folder_with_nothing_to_read_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    if name == "other":
+        (tmp_path / name / "a.docx").write_text("x", encoding="utf-8")
+    found = CliRunner().invoke(cli.main, ["batch", str(tmp_path / name), "-o", str(tmp_path / "out")])
+    assert (found.exit_code, "no-inputs" in found.stderr) == (2, True)
+
+
+def test_several_results_want_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text(f"{HEADING}\n甲,是,1000,849,5\n", encoding="utf-8")
+    (tmp_path / "file").write_text("earlier", encoding="utf-8")
+    for output, code in (("file", "folder-wanted"), ("new.csv", "folder-wanted"), ("file/below", "unwritable-file")):
+        found = CliRunner().invoke(cli.main, ["batch", str(tmp_path / "in"), "-o", str(tmp_path / output),
+                                              "--as-of", "2019-12-31"])
+        assert (found.exit_code, code in found.stderr) == (2, True), found.stderr
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "earlier"
+    assert not (tmp_path / "new.csv").exists()
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_cases_written_as_text_are_read_whole(engine: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    expected = {"budget_cut.yaml": ["200000.00"], "firm.yaml": ["50000.00", "300000.00", "300000.00", "500000.00"]}
+    for name, sums in expected.items():
+        arguments = ["batch", str(EXAMPLES / name), "-o", str(out), "--engine", engine]
+        found = CliRunner().invoke(cli.main, [*arguments, "--as-of", "2019-12-31"])
+        assert found.exit_code == 0, found.stderr
+        assert [row["amount"] for row in rows_of(out)] == sums
+        other = CliRunner().invoke(cli.main, [*arguments, "--as-of", "2019-12-30"])
+        assert (other.exit_code, "other-day" in other.stderr) == (2, True)
+    refused = CliRunner().invoke(cli.main, [
+        "batch", str(EXAMPLES / "budget_cut.yaml"), "-o", str(out), "--as-of", "2019-12-31", "--engine", engine,
+        "--provision", "fiscal.budget_cut.expenditure_progress"])
+    assert (refused.exit_code, "unknown-provision" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(("inputs", "names"), [

@@ -241,6 +241,19 @@ def test_every_command_answers_help() -> None:
         assert hegui(*command, "--help").exit_code == 0
 
 
+def test_provisions_are_found_by_their_words() -> None:
+    def found(*words: str) -> list[str]:
+        return [one["id"] for one in json.loads(hegui("rules", "list", *words, "--format", "json").stdout)]
+
+    cut = "fiscal.budget_cut.fundraising_shortfall"
+    assert set(found("争取资金", "公用经费")) < set(found("公用经费")) < set(found())
+    assert cut in found("争取资金", "公用经费")
+    assert cut in found("BUDGET", "cut") == found("cut", "budget")
+    assert found("没有这样的词") == []
+    refused = hegui("rules", "show", "争取资金")
+    assert (refused.exit_code, "hegui rules list" in refused.stderr) == (2, True)
+
+
 def test_rules_list_show_and_test() -> None:
     listed = hegui("rules", "list")
     assert "fiscal.budget_cut.combination" in listed.stdout

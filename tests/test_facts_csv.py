@@ -74,7 +74,7 @@ def test_nul_bytes_empty_files_and_folders_are_problems(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_bytes(b"")
     (tmp_path / "blank.csv").write_bytes(b"\xef\xbb\xbf\r\n\r\n")
     got = read(tmp_path / "nul.csv", tmp_path / "empty.csv", tmp_path / "blank.csv", tmp_path, tmp_path / "none.csv")
-    assert codes(got) == ["nul-bytes", "file-empty", "file-empty", "unreadable-file", "unreadable-file"]
+    assert codes(got) == ["nul-bytes", "file-empty", "file-empty", "is-folder", "unreadable-file"]
     assert places(got, "nul-bytes") == ["nul.csv:2"]
 
 

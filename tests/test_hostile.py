@@ -440,10 +440,10 @@ def test_a_pack_gone_wrong_is_refused_at_its_place(tmp_path: Path, name: str, te
 
 
 def test_a_file_that_is_not_there_and_a_folder_are_answered(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.xlsx", tmp_path):
+    for path, code in ((tmp_path / "none.xlsx", "unreadable-file"), (tmp_path, "is-folder")):
         answer = check(path)
         assert answer.code == 2
-        assert "unreadable-file" in answer
+        assert code in answer
 
 
 def test_a_hundred_files_are_each_answered(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.cases import WorkedCase, load_cases
+from engine.describe import searched_text
 from engine.load import Pack, load_pack
 from engine.model import Provision, ProvisionKind
 from engine.values import fold
@@ -48,24 +49,7 @@ class Library:
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        return {
-            provision.id: fold(
-                " ".join(
-                    (
-                        provision.id,
-                        provision.label.zh,
-                        provision.label.en,
-                        provision.summary.zh,
-                        provision.summary.en,
-                        provision.citation.path,
-                        provision.applies_to,
-                        provision.decided_by,
-                        *(field.label.zh for field in provision.facts.values()),
-                    )
-                )
-            )
-            for provision in self.pack.provisions.values()
-        }
+        return {provision.id: searched_text(provision) for provision in self.pack.provisions.values()}
 
     def find(self, query: str = "", plan: str = "", kind: str = "", bureau: str = "") -> list[Provision]:
         """The provisions that match every word and every filter given, in the pack's order."""

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from engine.model import Text
+from facts.batch_files import FORMATS
 from web.problems import ApiProblem
 
-SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods", ".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson",
-            ".parquet", ".yaml", ".yml", ".et", ".xltx")  # fmt: skip
 MAX_NAME = 100
 
 
@@ -23,8 +22,8 @@ def safe_name(name: str) -> str:
     last = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     kept = re.sub(r"[^\w.()（）\-〔〕 ]", "_", "".join(char for char in last if char.isprintable())).strip(" .")
     stem, dot, suffix = kept.rpartition(".")
-    if f".{suffix.lower()}" not in SUFFIXES or not dot:
-        known = "、".join(SUFFIXES)
+    if f".{suffix.lower()}" not in FORMATS or not dot:
+        known = "、".join(FORMATS)
         raise ApiProblem("invalid-request", Text(f"只接受 {known} 文件", f"only these kinds of file are read: {known}"))
     return f"{stem[: MAX_NAME - 10] or 'file'}.{suffix.lower()}"
 

@@ -13,6 +13,7 @@ from engine.kinds import LABELS
 from engine.load import Pack
 from engine.model import Field, Text
 from engine.types import Kind
+from facts.batch_files import FORMATS
 from facts.columns import Given, units_for
 from facts.tally import ROW_KINDS
 from web import grid
@@ -26,7 +27,6 @@ from web.pages.base import fragment, remember_choices, render
 from web.pages.calculate import day_of
 from web.problems import ApiProblem
 from web.reasons import reasons_of
-from web.uploads import SUFFIXES
 from web.words import tone
 
 router = APIRouter()
@@ -60,7 +60,7 @@ async def batches(request: Request, visitor: Officer) -> HTMLResponse:
         examples=examples(pack),
         day=day_of(request)[0],
         periods=quarters(pack),
-        suffixes=SUFFIXES,
+        suffixes=FORMATS,
         max_upload=state.settings.max_upload,
     )
 

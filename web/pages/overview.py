@@ -23,6 +23,7 @@ from engine.model import Provision, ProvisionKind
 from engine.schedule import load_schedule
 from engine.target_table import gap_text, number_text, planned_figures
 from engine.values import money_text, yuan_text
+from facts.batch_files import FORMATS
 from facts.reading import read_facts
 from web.auth import Visitor
 from web.batches import Batch
@@ -32,7 +33,6 @@ from web.pages.base import remember_choices, render
 from web.pages.calculate import day_of
 from web.rule_parts import tables
 from web.target_batch import read_targets
-from web.uploads import SUFFIXES
 from web.words import tone
 
 router = APIRouter()
@@ -80,7 +80,7 @@ def overview(
         indicator=indicator,
         ledgers=ledgers,
         of_ledger=of_ledger,
-        suffixes=SUFFIXES,
+        suffixes=FORMATS,
         tone=tone,
         duties=_duties(pack, first, day, body[:60], lang, of_ledger),
     )
