@@ -7,7 +7,6 @@ rows at a time, on the batch's engine. Memory is bounded by the engine's limit a
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from engine.errors import FactError, Problem
 from engine.evaluate.pieces import Pieces, parsed, quoted
 from engine.evaluate.relations import CASE, ORDER, N, Relations, highest_only, rows_of
 from engine.load import Pack
+from engine.output import folder_beside
 from engine.types import Kind
 from facts.batch_files import open_writer
 from facts.case_tables import LINES, SUBJECT_NAME, CaseFiles, CaseTables
@@ -59,8 +59,7 @@ class CaseStream:
     def write(self, output: Path, temporary: Path, make: Callable[[Path], Pieces]) -> None:
         """The outcomes of every usable case to a file; the account into the summary."""
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent))
-            pieces = make(Path(folder))
+            pieces = make(stack.enter_context(folder_beside(output)))
             stack.callback(pieces.close)
             tables = CaseTables(self.files, self.program, pieces, self.summary, self.progress)
             tables.read()

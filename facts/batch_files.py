@@ -7,7 +7,6 @@ import csv
 import io
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import takewhile
@@ -20,7 +19,7 @@ from engine.batch import MISSING
 from engine.batch_table import Results
 from engine.errors import FactError, Lang, Problem
 from engine.load import Pack
-from engine.output import RISKY, replacing, safe_text
+from engine.output import RISKY, folder_beside, replacing, safe_text
 from engine.source import Location
 from facts.batch_sheets import write_problem_book, xlsx_writer
 from facts.column_reader import is_special
@@ -79,8 +78,8 @@ def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: 
         with path.open("wb") as file:
             yield _Ahead(file, _CsvWriter(file, results) if suffix == ".csv" else _JsonLinesWriter(file, results))
     elif suffix == ".parquet":
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            parts = _ParquetWriter(Path(folder), results)
+        with folder_beside(path) as folder:
+            parts = _ParquetWriter(folder, results)
             yield parts
             parts.join(path)
     else:

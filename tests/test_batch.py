@@ -33,6 +33,7 @@ from engine.errors import FactError
 from engine.kinds import UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.outcome import assess
+from engine.output import folder_beside, replacing
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
 from facts.batch_folder import names_of
@@ -639,6 +640,35 @@ def test_killed_in_the_middle_the_earlier_result_stands(tmp_path: Path) -> None:
     os.kill(child.pid, signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert target.read_text(encoding="utf-8") == "earlier"
+    [left] = tmp_path.glob(".out.csv.*")
+    with replacing(target) as temporary:
+        temporary.write_text("later", encoding="utf-8")
+    assert left.exists()  # it might be another's who has only begun
+    os.utime(left, (0, 0))
+    with replacing(target) as temporary:
+        temporary.write_text("later", encoding="utf-8")
+    assert not left.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks that end with the process")
+def test_only_what_nobody_holds_is_cleared_away(tmp_path: Path) -> None:
+    target = tmp_path / ("名" * 30 + "[1].parquet")
+    with replacing(target) as held, folder_beside(held) as folder:
+        others = [tmp_path / f".{target.name}", tmp_path / ".other.hegui-1", target.with_name("x.hegui-1")]
+        for path in others:
+            path.write_text("mine", encoding="utf-8")
+        left = held.with_name(held.name.partition(".hegui-")[0] + ".hegui-left")
+        left.mkdir()
+        (left / "part").write_text("x", encoding="utf-8")
+        for path in (held, folder, left, *others):
+            os.utime(path, (0, 0))
+        with replacing(target) as temporary:
+            temporary.write_text("x", encoding="utf-8")
+        assert held.exists()
+        assert folder.exists()
+        assert not left.exists()
+        assert all(path.exists() for path in others)
+    assert sorted(tmp_path.iterdir()) == sorted([target, *others])
 
 
 def test_the_output_is_never_the_input(pack: Pack, tmp_path: Path) -> None:
