@@ -77,6 +77,7 @@ def write_result(form: str, output: Path | None, lang: Lang, tables: Callable[[]
     import json
 
     from engine import output as out
+    from engine.files import replacing
 
     if form == "xlsx":
         assert output is not None, "form_of asks for a file"
@@ -96,7 +97,7 @@ def write_result(form: str, output: Path | None, lang: Lang, tables: Callable[[]
         if text:
             click.echo(text)
         return
-    with out.replacing(output) as temporary:
+    with replacing(output) as temporary:
         # A byte-order mark, so that a spreadsheet opens the Chinese right.
         temporary.write_text(text + "\n", encoding="utf-8-sig" if form == "csv" else "utf-8")
 

@@ -72,7 +72,7 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
 
 def _save(path: Path, texts: Sequence[str]) -> None:
     """Cases for a pack's `cases/`; the file replaces an older one only when whole."""
-    from engine.output import replacing
+    from engine.files import replacing
 
     with replacing(path) as temporary:
         temporary.write_text("\n".join(text for text in texts if text) + "\n", encoding="utf-8")

@@ -13,19 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from engine.audit import (
-    PACK_PREFIX,
-    AuditLog,
-    RecordedSubmission,
-    RunRecord,
-    digest_of,
-    engine_digest,
-    engine_version,
-    outcomes_data,
-    submission_data,
-    submission_from,
-    unpack,
-)
+from engine.audit import PACK_PREFIX, AuditLog, RunRecord, digest_of, engine_digest, engine_version, unpack
+from engine.audit_data import RecordedSubmission, outcomes_data, submission_data, submission_from
 from engine.audit_store import AuditError
 from engine.checking import SubmissionLike, check_submission
 from engine.dataclass import dataclass

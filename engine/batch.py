@@ -43,8 +43,9 @@ from engine.model import (
     Source,
     Text,
 )
-from engine.normal import SCALES, Const, encode, stored_scale
 from engine.outcome import Outcome, assess
+from engine.stored import SCALES, encode, stored_scale
+from engine.terms import Const
 from engine.types import Kind, Type
 from engine.values import Value, shrink
 

@@ -1,4 +1,4 @@
-"""Whole dossiers assessed by columns: sums over related rows, exclusivity groups, totals.
+"""Whole dossiers assessed by columns: sums over related rows, exclusivity groups.
 
 Each record of a dossier is a frame whose rows carry the number of their case (`CASE`). What a matter
 takes from other rows becomes a column of its own before the record's program runs; of each exclusivity
@@ -14,7 +14,6 @@ from typing import TypeGuard
 import polars as pl
 
 from engine.batch import (
-    ARISES,
     CASE,
     COUNTED,
     ROW,
@@ -278,33 +277,6 @@ def _brought(matter: Matter, fact: str) -> str:
     return f"#from {matter.provision} {fact}"
 
 
-# Totals
-
-
-def totals(outcomes: Sequence[RecordOutcomes], cases: int) -> pl.DataFrame:
-    """The total of each case: its number, what is determined, and whether something is still open."""
-    parts = [
-        pl.DataFrame(
-            {
-                CASE: pl.int_range(cases, eager=True),
-                COUNTED: pl.Series([0]).new_from_index(0, cases),
-                "open": pl.Series([False]).new_from_index(0, cases),
-            }
-        )
-    ]
-    for one in outcomes:
-        for found in one.done.values():
-            here = pl.col(ARISES).fill_null(True) if ARISES in found.columns else pl.lit(True)
-            parts.append(
-                found.with_columns(one.frame.get_column(CASE).cast(pl.Int64))
-                .filter(here)
-                .select(
-                    pl.col(CASE), pl.col(COUNTED).fill_null(0).cast(pl.Int64), pl.col(COUNTED).is_null().alias("open")
-                )
-            )
-    return pl.concat(parts).group_by(CASE).agg(pl.col(COUNTED).sum(), pl.col("open").any()).sort(CASE)
-
-
 def related_frames(
     cases: Sequence[tuple[str, int, int, str | None, Mapping[str, Value | None]]], program: CaseProgram
 ) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -334,6 +306,5 @@ __all__ = [
     "CasesRefused",
     "RecordOutcomes",
     "related_frames",
-    "totals",
     "value_column",
 ]

@@ -20,8 +20,8 @@ from engine.dataclass import dataclass
 from engine.errors import Lang
 from engine.evaluate.naming import STATUS, denominator_column, value_column
 from engine.kinds import LABELS, UNDETERMINED
-from engine.normal import Const
 from engine.outcome import Outcome
+from engine.terms import Const
 from engine.types import Kind
 from engine.values import Value, round_half_up
 

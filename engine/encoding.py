@@ -15,26 +15,7 @@ from typing import Any
 from engine.dataclass import dataclass
 from engine.expr import Expr
 from engine.model import Output, Provision
-from engine.normal import (
-    All,
-    AnyOf,
-    Choose,
-    Column,
-    Condition,
-    Const,
-    DateCall,
-    Flag,
-    Known,
-    Negate,
-    Null,
-    Operation,
-    Plan,
-    Term,
-    Test,
-    Truth,
-    Word,
-    normal_form,
-)  # fmt: skip
+from engine.normal import Plan, normal_form
 from engine.solver import (
     Formula,
     Maybe,
@@ -48,6 +29,24 @@ from engine.solver import (
     negation,
     pick,
 )  # fmt: skip
+from engine.terms import (
+    All,
+    AnyOf,
+    Choose,
+    Column,
+    Condition,
+    Const,
+    DateCall,
+    Flag,
+    Known,
+    Negate,
+    Null,
+    Operation,
+    Term,
+    Test,
+    Truth,
+    Word,
+)
 from engine.types import Kind
 
 try:

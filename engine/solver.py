@@ -27,7 +27,7 @@ from engine.calendar import day_number, day_of, published_years
 from engine.dataclass import dataclass
 from engine.errors import EvaluationError, PackError, Problem, Wording, register
 from engine.model import Field
-from engine.normal import stored_scale
+from engine.stored import stored_scale
 from engine.types import Kind
 from engine.values import Value, shrink
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import Lang, Problem
-from engine.output import replacing
+from engine.files import replacing
 
 _COLOURS = {"error": "FFFFC7CE", "warning": "FFFFEB9C"}
 MAX_COMMENT = 1_000

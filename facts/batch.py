@@ -28,10 +28,10 @@ from engine.dataclass import dataclass
 from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
 from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine
+from engine.files import replacing
 from engine.load import Pack
 from engine.model import Case, Dossier, Provision, Row, Text
 from engine.outcome import Outcome
-from engine.output import replacing
 from engine.report import remarks
 from engine.source import Location
 from engine.values import Value

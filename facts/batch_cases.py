@@ -23,8 +23,8 @@ from engine.dataclass import dataclass
 from engine.errors import FactError, Problem
 from engine.evaluate.pieces import Pieces, parsed, quoted
 from engine.evaluate.relations import CASE, ORDER, N, Relations, highest_only, rows_of
+from engine.files import folder_beside
 from engine.load import Pack
-from engine.output import folder_beside
 from engine.types import Kind
 from facts.batch_files import open_writer
 from facts.case_tables import LINES, SUBJECT_NAME, CaseFiles, CaseTables

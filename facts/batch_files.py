@@ -18,8 +18,9 @@ import polars as pl
 from engine.batch import MISSING
 from engine.batch_table import Results
 from engine.errors import FactError, Lang, Problem
+from engine.files import folder_beside, replacing
 from engine.load import Pack
-from engine.output import RISKY, folder_beside, replacing, safe_text
+from engine.output import RISKY, safe_text
 from engine.source import Location
 from facts.batch_sheets import write_problem_book, xlsx_writer
 from facts.column_reader import is_special

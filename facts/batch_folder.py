@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import FactError, Problem, system_reason
-from engine.output import replacing
+from engine.files import replacing
 from facts.batch_files import FORMATS, WRITTEN, told_apart
 from facts.text import reading
 

@@ -16,8 +16,8 @@ import polars as pl
 from engine.dataclass import dataclass
 from engine.evaluate.polars_backend import column_type
 from engine.model import Field
-from engine.normal import encode, stored_scale
 from engine.output import SPECIAL
+from engine.stored import encode, stored_scale
 from engine.types import Kind
 from engine.values import Unreadable, Value, scale_of_unit
 from facts.cells import Context, reader_for, unit_scale

@@ -15,8 +15,8 @@ from typing import Any
 
 from engine.dataclass import dataclass
 from engine.errors import Lang
+from engine.files import replacing
 from engine.model import Dossier, Field, Provision, RecordType
-from engine.output import replacing
 from engine.types import Kind
 from facts.expected import expected_of, in_unit
 

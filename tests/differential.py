@@ -24,8 +24,9 @@ from engine.evaluate.compiled import CompiledProvision
 from engine.evaluate.integers import term_value, truth_value
 from engine.kinds import UNDETERMINED, DeadlineFacts
 from engine.model import Case, Dossier, FromField, Matter, Provision, RecordType, Row, Text
-from engine.normal import PlanOutput, encode, normal_form
+from engine.normal import PlanOutput, normal_form
 from engine.outcome import assess
+from engine.stored import encode
 from engine.types import Kind
 from engine.values import Value, shrink
 from strategies import DAYS, FactMaker, from_seed, load_provision, make_provision

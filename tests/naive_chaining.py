@@ -10,7 +10,7 @@ import operator
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from engine.evaluate.durable import (
+from engine.evaluate.durable_records import (
     Absent,
     AllOf,
     AnyOf,

@@ -30,19 +30,8 @@ import needs
 from cli import Group
 from commands.audit import audit_group, keep_check, replay_command
 from engine import Pack, load_pack
-from engine.audit import (
-    AuditLog,
-    RunRecord,
-    batch_record,
-    canonical,
-    chain_hash,
-    digest_of,
-    from_plain,
-    record_of,
-    submission_data,
-    submission_from,
-    to_plain,
-)  # fmt: skip
+from engine.audit import AuditLog, RunRecord, batch_record, canonical, chain_hash, digest_of, record_of
+from engine.audit_data import from_plain, submission_data, submission_from, to_plain
 from engine.audit_replay import replay
 from engine.audit_store import AuditError, hidden
 from engine.checking import Checked, check_submission

@@ -30,10 +30,10 @@ import facts.cell_parser
 import facts.csv_source
 from commands.batch import batch as command
 from engine.errors import FactError
+from engine.files import folder_beside, replacing
 from engine.kinds import UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.outcome import assess
-from engine.output import folder_beside, replacing
 from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
 from facts.batch_folder import names_of

@@ -27,9 +27,10 @@ from engine.kinds import UNDETERMINED
 from engine.listings import Listings
 from engine.load import Pack, load_pack
 from engine.model import Field, Provision, Text
-from engine.normal import Choose, Column, Const, DateCall, Flag, Operation, Truth, Word, encode, stored_scale
-from engine.normal import Test as Comparison
 from engine.outcome import assess
+from engine.stored import encode, stored_scale
+from engine.terms import Choose, Column, Const, DateCall, Flag, Operation, Truth, Word
+from engine.terms import Test as Comparison
 from engine.types import BOOLEAN, COUNT, Kind
 from engine.values import Value
 

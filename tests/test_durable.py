@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from engine.evaluate import durable
-from engine.evaluate.durable import (
+from engine.evaluate import durable, durable_records
+from engine.evaluate.durable import NoVerdict, RuleBase
+from engine.evaluate.durable_records import (
     Absent,
     AllOf,
     AnyOf,
@@ -29,14 +30,12 @@ from engine.evaluate.durable import (
     Derive,
     Fact,
     Inference,
-    NoVerdict,
     OutsideSubset,
     Own,
     Pattern,
     Present,
     Ref,
     Rule,
-    RuleBase,
     Schema,
     Test,
 )
@@ -199,14 +198,14 @@ def test_rules_facts_and_inferences_cross_json() -> None:
     source = random.Random(5)
     for _ in range(50):
         schema, rules = random_rules(source)
-        data = json.loads(json.dumps([durable.rule_to_data(rule) for rule in rules]))
-        assert [durable.rule_from_data(each) for each in data] == rules
+        data = json.loads(json.dumps([durable_records.rule_to_data(rule) for rule in rules]))
+        assert [durable_records.rule_from_data(each) for each in data] == rules
         case = random_case(source, schema)
-        data = json.loads(json.dumps([durable.fact_to_data(fact) for fact in case]))
-        assert [durable.fact_from_data(each) for each in data] == case
+        data = json.loads(json.dumps([durable_records.fact_to_data(fact) for fact in case]))
+        assert [durable_records.fact_from_data(each) for each in data] == case
     inference = Inference((firm(1), award(1)), (("r", (0, 1), None), ("s", (), 1)))
-    data = json.loads(json.dumps(durable.inference_to_data(inference)))
-    assert durable.inference_from_data(data) == inference
+    data = json.loads(json.dumps(durable_records.inference_to_data(inference)))
+    assert durable_records.inference_from_data(data) == inference
     own = AnyOf((Present("grade"), Test("<", "code", Own("grade"))))
     rule_base = RuleBase(SCHEMA, [AWARDED, on_firm(own)])
     assert RuleBase.from_data(json.loads(json.dumps(rule_base.to_data()))).digest == rule_base.digest

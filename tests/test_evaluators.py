@@ -16,8 +16,10 @@ from engine.evaluate.integers import term_value, truth_value
 from engine.expr import Literal, walk
 from engine.kinds import UNDETERMINED
 from engine.model import Field, Provision
-from engine.normal import encode, nodes, normal_form
+from engine.normal import normal_form
 from engine.outcome import assess
+from engine.stored import encode
+from engine.terms import nodes
 from engine.types import Kind
 from engine.values import Value
 from packs import one

@@ -20,13 +20,10 @@ import facts.blocks
 import facts.csv_source
 import needs
 from commands.batch import batch as command
-from engine.batch import COUNTED, Assessment
-from engine.batch_cases import CaseProgram, related_frames, totals
 from engine.errors import FactError, Problem
 from engine.evaluate import pieces
 from engine.evaluate.pieces import DuckDbPieces
 from engine.evaluate.relations import CASE, N, Relations
-from engine.evaluate.relations import totals as sql_totals
 from engine.evaluate.sql_run import DuckDbEngine, Engine, PolarsEngine, SparkEngine
 from engine.load import Pack, load_pack
 from engine.model import Dossier, Field, FromAny, FromField, FromOutcome, FromSum
@@ -34,7 +31,6 @@ from engine.source import Location
 from engine.types import Kind
 from engine.values import yuan_text
 from facts.batch import Batch, Options, Summary
-from facts.batch_whole import numbered
 from facts.case_tables import recognise_files
 from facts.reading import read_facts
 from facts_helpers import case_by_case
@@ -259,31 +255,6 @@ def test_two_sides_of_a_sum(tmp_path: Path) -> None:
     assert found.rows() == [
         (1, None, True, 7, None, None, None, 0, False), (2, None, True, 7, None, None, None, 0, False),
         (3, None, None, 7, None, None, None, 0, False), (4, None, True, None, None, False, None, 0, False)]  # fmt: skip
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_totals_are_those_of_columns(pack: Pack, seed: int, tmp_path: Path) -> None:
-    """The sum of each case, and whether something of it is open."""
-    dossier = pack.dossiers["construction_firms"]
-    paths = random_submission(dossier.id, seed, tmp_path, 60)
-    cases = read_facts(paths, dossiers=pack.dossiers, provision=pack.find).cases
-    present = {record: frozenset(of.fields) for record, of in dossier.records.items()}
-    provisions = {matter.provision: pack.provision(matter.provision) for matter in dossier.matters}
-    program = CaseProgram(dossier, provisions, {}, present, Assessment(DAY), PolarsEngine())
-    outcomes = program.run(dict(related_frames(list(numbered(dossier, cases)), program)))
-    tables = DuckDbPieces(tmp_path)
-    for one in outcomes:
-        for found in one.done.values():
-            here = found.get_column("arises").fill_null(True) if "arises" in found.columns else pl.lit(True)
-            tables.append("results", found.select(
-                one.frame.get_column(CASE).cast(pl.Int64), pl.col(COUNTED).cast(pl.Decimal(38, 0))).filter(here))
-    tables.finish("results")
-    rows = tables.whole(sql_totals("results", COUNTED)).rows()
-    tables.close()
-    got = {case: (int(counted), is_open) for case, counted, is_open in rows}
-    wanted = {case: (counted, is_open) for case, counted, is_open in totals(outcomes, len(cases)).rows()}
-    assert {case: got.get(case, (0, False)) for case in wanted} == wanted
-    assert len({is_open for _, is_open in wanted.values()} | {total for total, _ in wanted.values()}) > 2
 
 
 # Files

@@ -17,7 +17,7 @@ from engine.evaluate.naming import STATUS, value_column
 from engine.evaluate.simplify import cost, simplified, simplified_where_open
 from engine.load import Pack, load_pack
 from engine.model import Field, Text
-from engine.normal import (
+from engine.terms import (
     All,
     AnyOf,
     Choose,
@@ -34,9 +34,7 @@ from engine.normal import (
     Truth,
     Word,
 )
-from engine.normal import (
-    Test as Comparison,
-)
+from engine.terms import Test as Comparison
 from engine.types import BOOLEAN, DATE, NUMBER
 
 NUMBERS, FLAGS = ("a", "b"), ("f", "g")

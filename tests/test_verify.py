@@ -19,9 +19,9 @@ from engine.errors import PackError
 from engine.findings import Finding
 from engine.load import Pack
 from engine.model import Field, Provision
-from engine.normal import encode, stored_scale
 from engine.outcome import Outcome, assess
 from engine.solver import Questions, Space, holds, integer_of, negation
+from engine.stored import encode, stored_scale
 from engine.types import Kind
 from engine.values import Value, shrink
 from engine.verify import load_for_verification, verify

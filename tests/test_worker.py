@@ -18,17 +18,8 @@ from pathlib import Path
 import pytest
 
 from engine.evaluate import worker as worker_module
-from engine.evaluate.durable import (
-    Fact,
-    Inference,
-    NoVerdict,
-    OutsideSubset,
-    Pattern,
-    Ref,
-    Rule,
-    RuleBase,
-    Test,
-)
+from engine.evaluate.durable import NoVerdict, RuleBase
+from engine.evaluate.durable_records import Fact, Inference, OutsideSubset, Pattern, Ref, Rule, Test
 from engine.evaluate.worker import CACHED_RULE_BASES, Worker, WorkerDied, unavailable_reason
 
 SCHEMA = {"firm": {"code": False}, "award": {"firm": False}}

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import HeguiError, Lang, Problem
-from engine.output import replacing, safe_text
+from engine.files import replacing
+from engine.output import safe_text
 from facts.from_csv import csv_grid
 from facts.text import decode, read_bytes
 

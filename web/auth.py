@@ -24,7 +24,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 
-from engine.output import replacing
+from engine.files import replacing
 from web.problems import ApiProblem
 from web.settings import Settings
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from engine.audit import from_plain, to_plain
+from engine.audit_data import from_plain, to_plain
 from engine.duties import LATE, DutyList, Entry, list_duties
 from engine.errors import HeguiError, Lang, Problem
 from engine.load import Pack

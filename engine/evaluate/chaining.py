@@ -23,29 +23,19 @@ from engine.assessing import given_values
 from engine.dataclass import dataclass
 from engine.dossier import AgendaEntry, DossierOutcome, Item, matter_inputs
 from engine.errors import EvaluationError, Problem
-from engine.evaluate.durable import (
-    Absent,
-    AllOf,
-    Derive,
-    Fact,
-    NoVerdict,
-    OutsideSubset,
-    Own,
-    Pattern,
-    Present,
-    Ref,
-    Rule,
-    RuleBase,
-)  # fmt: skip
-from engine.evaluate.durable import AnyOf as Either
-from engine.evaluate.durable import Condition as EngineCondition
-from engine.evaluate.durable import Test as EngineTest
+from engine.evaluate.durable import NoVerdict, RuleBase
+from engine.evaluate.durable_records import Absent, AllOf, Derive, Fact, OutsideSubset, Own, Pattern, Present, Ref, Rule
+from engine.evaluate.durable_records import AnyOf as Either
+from engine.evaluate.durable_records import Condition as EngineCondition
+from engine.evaluate.durable_records import Test as EngineTest
 from engine.evaluate.integers import Stored, term_value, truth_value
 from engine.evaluate.worker import Worker, WorkerDied, unavailable_reason
 from engine.kinds import STATUSES, UNDETERMINED
 from engine.load import Pack
 from engine.model import Case, Dossier, Matter, Provision, Text
-from engine.normal import (
+from engine.normal import Plan, lower_condition, normal_form
+from engine.stored import encode
+from engine.terms import (
     INVERSE,
     MIRRORED,
     All,
@@ -56,15 +46,11 @@ from engine.normal import (
     Flag,
     Known,
     Negate,
-    Plan,
     Term,
     Test,
     Truth,
     Word,
-    encode,
-    lower_condition,
-    normal_form,
-)  # fmt: skip
+)
 from engine.values import Value
 
 Formula = bool | EngineCondition

@@ -25,7 +25,9 @@ from engine.errors import PackError
 from engine.expr import Call, Compare, Expr, IfElse, Literal, Logic, Name, Not, always, children, distinct, walk
 from engine.kinds import WITH_MEASURES
 from engine.model import Field, Output, Provision
-from engine.normal import (
+from engine.normal import Plan, PlanOutput, normal_form
+from engine.stored import encode
+from engine.terms import (
     ONE,
     All,
     AnyOf,
@@ -40,8 +42,6 @@ from engine.normal import (
     Node,
     Null,
     Operation,
-    Plan,
-    PlanOutput,
     Term,
     Test,
     Truth,
@@ -50,12 +50,10 @@ from engine.normal import (
     any_of,
     choose_term,
     compare_terms,
-    encode,
     negate,
     nodes,
-    normal_form,
     operate,
-)  # fmt: skip
+)
 from engine.types import BOOLEAN, Kind, Type
 from engine.values import Value
 

@@ -22,7 +22,10 @@ from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
 from engine.errors import EvaluationError
 from engine.model import Provision
-from engine.normal import (
+from engine.normal import Plan, PlanOutput, normal_form
+from engine.outcome import assess
+from engine.stored import encode
+from engine.terms import (
     All,
     AnyOf,
     Choose,
@@ -36,8 +39,6 @@ from engine.normal import (
     Node,
     Null,
     Operation,
-    Plan,
-    PlanOutput,
     Term,
     Test,
     Truth,
@@ -46,13 +47,10 @@ from engine.normal import (
     any_of,
     choose_term,
     compare_terms,
-    encode,
     has_call,
     negate,
-    normal_form,
     operate,
-)  # fmt: skip
-from engine.outcome import assess
+)
 from engine.types import Kind
 from engine.values import Value, shrink
 

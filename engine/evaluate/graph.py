@@ -17,7 +17,7 @@ from engine.errors import EvaluationError
 from engine.evaluate.columnar import PARTIAL, calendar_tables
 from engine.evaluate.integers import term_value
 from engine.model import Field
-from engine.normal import (
+from engine.terms import (
     INVERSE,
     All,
     AnyOf,
@@ -36,7 +36,7 @@ from engine.normal import (
     Word,
     compare_terms,
     operate,
-)  # fmt: skip
+)
 from engine.types import Kind
 
 CONDITIONS = frozenset(("truth", "flag", "test", "all", "any", "not", "known"))

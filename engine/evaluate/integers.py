@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from engine.builtins import FUNCTIONS
 from engine.calendar import day_number, day_of
-from engine.normal import (
+from engine.terms import (
     All,
     AnyOf,
     Choose,
@@ -28,7 +28,7 @@ from engine.normal import (
     Test,
     Truth,
     Word,
-)  # fmt: skip
+)
 from engine.types import Kind
 
 Stored: TypeAlias = int | str | bool | None

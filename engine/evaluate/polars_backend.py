@@ -18,7 +18,7 @@ from engine.evaluate.graph import Graph, Staging, Vertex, is_settled, stage
 from engine.evaluate.naming import STATUS, missing_column, value_column
 from engine.evaluate.simplify import missing_vertices, outcome_vertices
 from engine.model import Field
-from engine.normal import MIRRORED, Column, DateCall, nodes
+from engine.terms import MIRRORED, Column, DateCall, nodes
 from engine.types import Kind
 
 LAZY_FROM = 20_000

@@ -146,12 +146,4 @@ def highest_only(table: str, columns: Sequence[str], keys: Sequence[str], counte
           FROM {quoted(table)}) AS w""")
 
 
-def totals(table: str, counted: str) -> exp.Expr:
-    """The total of each case that has results: what is determined, and whether something is still open."""
-    amount = quoted(counted)
-    return parsed(f"""
-        SELECT "{CASE}", SUM(COALESCE({amount}, 0)) AS {amount}, COUNT(*) > COUNT({amount}) AS "open"
-        FROM {quoted(table)} GROUP BY "{CASE}" ORDER BY "{CASE}" """)
-
-
-__all__ = ["CASE", "ORDER", "N", "Relations", "highest_only", "rows_of", "totals"]
+__all__ = ["CASE", "ORDER", "N", "Relations", "highest_only", "rows_of"]

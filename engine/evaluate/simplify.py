@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from engine.evaluate.columnar import ColumnPlan
 from engine.evaluate.graph import CONDITIONS, LEAVES, Graph, Vertex
 from engine.evaluate.naming import ERROR, STATUS, denominator_column, missing_column, value_column
-from engine.normal import INVERSE, Const
+from engine.terms import INVERSE, Const
 
 MAX_STEPS = 2_000
 """Vertices looked at before a plan is left as it is, as one of a large table is: there is nothing to be had."""

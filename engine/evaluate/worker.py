@@ -25,12 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from engine.evaluate.durable import (
+from engine.evaluate.durable import NoVerdict, RuleBase
+from engine.evaluate.durable_records import (
     Fact,
     Inference,
-    NoVerdict,
     OutsideSubset,
-    RuleBase,
     fact_from_data,
     fact_to_data,
     inference_from_data,
