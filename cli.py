@@ -202,6 +202,12 @@ def check(
 
     lang: Lang = ctx.obj["lang"]
     form = form_of(form, output, lang, files)
+    if explain and form == "csv":
+        raise click.UsageError(
+            "--explain: a CSV holds no reasoning, write .md, .txt, .json or .xlsx"
+            if lang == "en"
+            else "--explain：CSV 里写不了理由，请写 .md、.txt、.json 或 .xlsx"
+        )
     pack = _pack(ctx)
     chosen = _readings(pack, readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
@@ -209,7 +215,7 @@ def check(
     checked = check_submission(pack, submission, day, engine, chosen)
     problems = [*submission.problems, *checked.problems]
     listed = problems if form == "xlsx" else ()  # elsewhere they are told beside the result
-    reasons = _explanations(pack, checked, lang) if explain and form not in ("json", "csv") else []
+    reasons = _explanations(pack, checked, lang) if explain and form != "json" else []
     write_result(
         form, output, lang, lambda: _tables(pack, checked, lang, listed), lambda: _json(checked, day), reasons
     )

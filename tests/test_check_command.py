@@ -195,6 +195,16 @@ def test_a_name_that_says_another_form_is_refused(name: str, form: str | None, t
     assert not (tmp_path / name).exists()
 
 
+def test_reasons_are_not_lost_in_a_csv(tmp_path: Path) -> None:
+    source = departments(tmp_path, "乙局,1000,1000,200")
+    for asked in (("--format", "csv"), ("-o", tmp_path / "out.csv")):
+        result = hegui("check", source, "--as-of", "2019-12-31", "--explain", *asked)
+        assert (result.exit_code, "--explain" in result.stderr) == (2, True)
+    result = hegui("check", source, "--as-of", "2019-12-31", "--explain", "-o", tmp_path / "out.md")
+    assert result.exit_code == 0
+    assert "乙局" in (tmp_path / "out.md").read_text(encoding="utf-8").split("|")[-1]
+
+
 def test_a_result_is_not_written_over_an_input(tmp_path: Path) -> None:
     source = departments(tmp_path, "乙局,1000,1000,200")
     before = source.read_bytes()
