@@ -36,6 +36,8 @@ def default_lang() -> Lang:
 GARBAGE = 50_000
 """Objects made before Python looks for rings of them that nobody holds: loading a library alone makes far more than
 its 700, and each look goes through all there are."""
+MANY = 20_000
+"""Cases from which on `check` says that `batch` is faster."""
 EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys(
     ("duckdb", "pyarrow", "sqlglot"), "sql") | dict.fromkeys(("fastapi", "uvicorn", "jinja2"), "web") | {
     "pyspark": "spark", "py4j": "spark", "z3": "verify", "sqlalchemy": "audit", "psycopg": "postgres"}
@@ -212,6 +214,14 @@ def check(
     chosen = _readings(pack, readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
     day = _as_of(lang, as_of or _submitted_day(submission))
+    count = len(submission.cases) + len(submission.flat)
+    if count >= MANY:
+        click.echo(
+            f"{count} 个案例逐个核算，每个都可说明理由；只要结果时，hegui batch 快得多"
+            if lang == "zh"
+            else f"{count} cases, one at a time, each with its reasons; for results alone hegui batch is far faster",
+            err=True,
+        )
     checked = check_submission(pack, submission, day, engine, chosen)
     problems = [*submission.problems, *checked.problems]
     listed = problems if form == "xlsx" else ()  # elsewhere they are told beside the result

@@ -195,6 +195,15 @@ def test_a_name_that_says_another_form_is_refused(name: str, form: str | None, t
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_many_cases_are_said_to_go_faster_in_a_batch(lang: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "MANY", 2)
+    for rows, said in ((1, False), (2, True)):
+        source = departments(tmp_path, *(f"{row}局,1000,1000,200" for row in range(rows)))
+        result = hegui("check", source, "--as-of", "2019-12-31", lang=lang)
+        assert (result.exit_code, "hegui batch" in result.stderr) == (0, said)
+
+
 def test_reasons_are_not_lost_in_a_csv(tmp_path: Path) -> None:
     source = departments(tmp_path, "乙局,1000,1000,200")
     for asked in (("--format", "csv"), ("-o", tmp_path / "out.csv")):
