@@ -7,6 +7,7 @@ could not be read.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import locale
 import os
@@ -111,7 +112,8 @@ class Group(click.Group):
 @click.pass_context
 def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     """Hegui (合规): what a policy entitles to, cuts, demands by when, or forbids, and by which clause."""
-    locale.setlocale(locale.LC_CTYPE, "")
+    with contextlib.suppress(locale.Error):  # a name from elsewhere, which this machine has not
+        locale.setlocale(locale.LC_CTYPE, "")
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # what ends with the process need not be gone through once more
     for stream in (sys.stdout, sys.stderr):

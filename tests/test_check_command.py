@@ -204,6 +204,15 @@ def test_many_cases_are_said_to_go_faster_in_a_batch(lang: str, tmp_path: Path, 
         assert (result.exit_code, "hegui batch" in result.stderr) == (0, said)
 
 
+@pytest.mark.parametrize(("name", "word"), [("en_XX.UTF-8", "provisions"), ("zh_XX.GBK", "共"), ("C", "共"), ("POSIX", "共")])
+def test_a_locale_that_the_machine_has_not_stops_nothing(name: str, word: str) -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("LC_", "LANG", "HEGUI_"))}
+    found = subprocess.run([sys.executable, "-m", "cli", "rules", "list"], env=clean | {"LC_ALL": name},
+                           cwd=Path(cli.__file__).parent, capture_output=True, check=False)  # fmt: skip
+    assert found.returncode == 0, found.stderr.decode()
+    assert word in found.stdout.decode("utf-8").splitlines()[-1]
+
+
 def test_reasons_are_not_lost_in_a_csv(tmp_path: Path) -> None:
     source = departments(tmp_path, "乙局,1000,1000,200")
     for asked in (("--format", "csv"), ("-o", tmp_path / "out.csv")):
