@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import locale
 import os
@@ -20,7 +21,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from commands.results import form_of, result_options, width, write_result
-from engine.errors import HeguiError, Lang, Problem
+from engine.errors import HeguiError, Lang, Problem, system_reason
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,6 +78,11 @@ class Group(click.Group):
             if extra is None:
                 raise
             problems = (Problem("part-missing", fields={"module": error.name, "extra": extra}),)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads the result has read enough
+                raise
+            problems = (Problem("system-error", fields={
+                "path": error.filename or os.curdir, "reason": system_reason(error)}),)  # fmt: skip
         lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
         for problem in problems:
             click.echo(problem.render(lang) + "\n", err=True)

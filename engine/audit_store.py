@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.dataclass import dataclass
-from engine.errors import HeguiError, Problem
+from engine.errors import HeguiError, Problem, system_reason
 
 GENESIS = "0" * 64
 """What the first record follows."""
@@ -108,7 +108,8 @@ def hidden(url: str) -> str:
 
 
 def _unavailable(url: str, error: Exception | str) -> AuditError:
-    reason = str(error).strip().split("\n")[0]
+    text = system_reason(error) if isinstance(error, OSError) else str(error)
+    reason = text.strip().split("\n")[0]
     return AuditError(Problem("audit-database", fields={"url": url, "reason_zh": reason, "reason": reason}))
 
 

@@ -280,6 +280,7 @@ register(
         "unknown-record": Wording(
             "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
         ),
+        "system-error": Wording("系统不允许（{path}）：{reason}", "the system does not allow it ({path}): {reason}"),
         "unwritable-file": Wording("写不了 {path}：{reason}", "{path} cannot be written: {reason}"),
         "unreadable-file": Wording("读不了 {path}：{reason}", "{path} cannot be read: {reason}"),
         "part-missing": Wording(

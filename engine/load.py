@@ -109,7 +109,7 @@ class Pack:
     def _shown(self, path: Path) -> str:
         try:
             return str(path.relative_to(Path.cwd()))
-        except ValueError:
+        except (ValueError, OSError):  # elsewhere; or the folder we are in is gone
             return str(path)
 
     def _entries(self, name: str) -> list[tuple[Scalar, Node]]:

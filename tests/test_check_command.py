@@ -213,6 +213,18 @@ def test_a_locale_that_the_machine_has_not_stops_nothing(name: str, word: str) -
     assert word in found.stdout.decode("utf-8").splitlines()[-1]
 
 
+def test_a_folder_that_is_gone_is_no_traceback(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = ("import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); sys.argv[1:2] = []\n"
+               f"sys.path.insert(0, {str(ROOT)!r}); import cli; cli.main()")
+    for words, code in ((["check", str(EXAMPLES / "budget_cut.yaml")], 1),
+                        (["check", str(EXAMPLES / "budget_cut.yaml"), "-o", "x.csv"], 2)):
+        found = subprocess.run([sys.executable, "-c", program, str(gone), *words], capture_output=True, text=True, check=False)
+        assert (found.returncode, "Traceback" in found.stderr) == (code, False), found.stderr
+        gone.mkdir()
+
+
 def test_reasons_are_not_lost_in_a_csv(tmp_path: Path) -> None:
     source = departments(tmp_path, "乙局,1000,1000,200")
     for asked in (("--format", "csv"), ("-o", tmp_path / "out.csv")):
