@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,6 +230,19 @@ def test_a_shared_address_needs_users_or_a_word(tmp_path: Path) -> None:
     answer = CliRunner().invoke(serve, ["--host", "0.0.0.0", "--data", str(tmp_path)])
     assert answer.exit_code == 2
     assert "hegui users add" in answer.output
+
+
+def test_a_taken_port_and_a_bad_certificate_are_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = CliRunner().invoke(serve, ["--port", str(port), "--data", str(tmp_path)])
+    assert (answer.exit_code, "--port" in answer.output) == (2, True)
+    (tmp_path / "bad.pem").write_text("x", encoding="utf-8")
+    bad = str(tmp_path / "bad.pem")
+    answer = CliRunner().invoke(serve, ["--port", "0", "--data", str(tmp_path), "--certificate", bad, "--key", bad])
+    assert (answer.exit_code, "bad.pem" in answer.output) == (2, True)
+    answer = CliRunner().invoke(serve, ["--host", "nosuchhost.invalid", "--open", "--data", str(tmp_path)])
+    assert (answer.exit_code, "nosuchhost.invalid" in answer.output) == (2, True)
 
 
 def test_users_are_kept_by_commands(tmp_path: Path) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import secrets
 import socket
+import ssl
 import sys
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from engine.errors import system_reason
 from engine.load import pack_names
 from web.auth import MIN_PASSWORD, ROLES, UserError, Users
 from web.settings import MEGABYTE, Settings
@@ -98,6 +101,14 @@ def serve(
         burst=max(50, rate // 4),
         batch_workers=workers,
     )
+    if certificate is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        except OSError as error:
+            raise click.UsageError(
+                f"证书或私钥用不了 / the certificate or its key cannot be used: {certificate}, {key}: {error}"
+            ) from None
+    bound = _bound(host, port)
     try:
         app = create_app(settings)
     except TwoPacksOneId as error:
@@ -117,14 +128,30 @@ def serve(
         timeout_graceful_shutdown=5,
         limit_concurrency=500,
     )
-    bound = config.bind_socket()
     shown = host if host not in ("0.0.0.0", "::") else socket.gethostname()
     scheme = "https" if certificate is not None else "http"
-    click.echo(f"{scheme}://{shown}:{bound.getsockname()[1]}/", err=True)
+    click.echo(f"{scheme}://{_url_host(shown)}:{bound.getsockname()[1]}/", err=True)
     uvicorn.Server(config).run(sockets=[bound])
 
 
 serve.params.insert(0, _data_option())
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket at the address; where that cannot be had, what can be done about it."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.UsageError(
+                f"端口 {port} 已被占用：也许 Hegui 已在运行，用浏览器打开看看；或用 --port 换一个 / "
+                f"port {port} is taken: perhaps Hegui runs already, look at it in a browser, or use another --port"
+            ) from None
+        raise click.UsageError(f"{host}:{port}: {system_reason(error)}") from None
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _packs(ctx: click.Context, packs: tuple[str, ...]) -> tuple[str | Path, ...]:
