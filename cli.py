@@ -82,7 +82,7 @@ class Group(click.Group):
             if error.errno == errno.EPIPE:  # who reads the result has read enough
                 raise
             problems = (Problem("system-error", fields={
-                "path": error.filename or os.curdir, "reason": system_reason(error)}),)  # fmt: skip
+                "path": error.filename or os.curdir, **system_reason(error)}),)  # fmt: skip
         lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
         for problem in problems:
             click.echo(problem.render(lang) + "\n", err=True)

@@ -108,8 +108,9 @@ def hidden(url: str) -> str:
 
 
 def _unavailable(url: str, error: Exception | str) -> AuditError:
-    text = system_reason(error) if isinstance(error, OSError) else str(error)
-    reason = text.strip().split("\n")[0]
+    if isinstance(error, OSError):
+        return AuditError(Problem("audit-database", fields={"url": url, **system_reason(error)}))
+    reason = str(error).strip().split("\n")[0]
     return AuditError(Problem("audit-database", fields={"url": url, "reason_zh": reason, "reason": reason}))
 
 

@@ -59,11 +59,11 @@ class Problem:
 
     def message(self, lang: Lang = "zh") -> str:
         wording = _WORDINGS[self.code]
-        return (wording.zh if lang == "zh" else wording.en).format_map(_Clipped(self.fields))
+        return (wording.zh if lang == "zh" else wording.en).format_map(_Clipped(self.fields, lang))
 
     def help(self, lang: Lang = "zh") -> str:
         wording = _WORDINGS[self.code]
-        text = (wording.help_zh if lang == "zh" else wording.help_en).format_map(_Clipped(self.fields))
+        text = (wording.help_zh if lang == "zh" else wording.help_en).format_map(_Clipped(self.fields, lang))
         suggestion = self.fields.get("suggestion")
         if suggestion:
             hint = f"是不是 `{suggestion}`？" if lang == "zh" else f"did you mean `{suggestion}`?"
@@ -98,17 +98,17 @@ class Problem:
 class _Clipped(dict[str, Any]):
     """Fields as shown: a megabyte of text in a cell must not flood the screen."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        super().__init__({key: clip(value) for key, value in fields.items()})
+    def __init__(self, fields: Mapping[str, Any], lang: Lang) -> None:
+        super().__init__({key: clip(value, separator="、" if lang == "zh" else ", ") for key, value in fields.items()})
 
     def __missing__(self, key: str) -> str:
         raise AssertionError(f"a problem's wording needs the field `{key}`")
 
 
-def clip(value: Any, limit: int = 80) -> str:
+def clip(value: Any, limit: int = 80, separator: str = "、") -> str:
     """A value on one line, cut where it is too long to read and with control characters shown."""
     if isinstance(value, (list, tuple, set, frozenset)):
-        text = "、".join(str(item) for item in value)
+        text = separator.join(str(item) for item in value)
         limit = 400
     else:
         text = str(value)
@@ -141,24 +141,26 @@ class EvaluationError(HeguiError):
 
 
 _REASONS = {
-    errno.ENOSPC: "磁盘已满 / no space left on the disk",
-    errno.EACCES: "没有权限 / permission denied",
-    errno.EROFS: "磁盘只读 / the disk is read-only",
-    errno.ENOENT: "没有这个文件或文件夹 / there is no such file or folder",
-    errno.ENOTDIR: "路径中有一段是文件 / a part of the path is a file",
-    errno.EISDIR: "是文件夹 / is a folder",
-    errno.ENAMETOOLONG: "文件名太长 / the name is too long",
+    errno.ENOSPC: ("磁盘已满", "no space left on the disk"),
+    errno.EACCES: ("没有权限", "permission denied"),
+    errno.EROFS: ("磁盘只读", "the disk is read-only"),
+    errno.ENOENT: ("没有这个文件或文件夹", "there is no such file or folder"),
+    errno.ENOTDIR: ("路径中有一段是文件", "a part of the path is a file"),
+    errno.EISDIR: ("是文件夹", "is a folder"),
+    errno.ENAMETOOLONG: ("文件名太长", "the name is too long"),
 }
 
 
-def system_reason(error: OSError | ValueError) -> str:
-    """Why the system cannot read or write a file, in both languages where it is a common reason.
+def system_reason(error: OSError | ValueError) -> dict[str, str]:
+    """Why the system cannot read or write a file, as a problem's fields `reason_zh` and `reason`.
 
-    Polars tells the system's number in its message only.
+    In both languages where it is a common reason; Polars tells the system's number in its message only.
     """
     number = getattr(error, "errno", None)
-    known = (shown for code, shown in _REASONS.items() if number == code or f"(os error {code})" in str(error))
-    return next(known, getattr(error, "strerror", None) or str(error))
+    told = getattr(error, "strerror", None) or str(error)
+    known = (words for code, words in _REASONS.items() if number == code or f"(os error {code})" in str(error))
+    zh, en = next(known, (told, told))
+    return {"reason_zh": zh, "reason": en}
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
@@ -280,9 +282,9 @@ register(
         "unknown-record": Wording(
             "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
         ),
-        "system-error": Wording("系统不允许（{path}）：{reason}", "the system does not allow it ({path}): {reason}"),
-        "unwritable-file": Wording("写不了 {path}：{reason}", "{path} cannot be written: {reason}"),
-        "unreadable-file": Wording("读不了 {path}：{reason}", "{path} cannot be read: {reason}"),
+        "system-error": Wording("系统不允许（{path}）：{reason_zh}", "the system does not allow it ({path}): {reason}"),
+        "unwritable-file": Wording("写不了 {path}：{reason_zh}", "{path} cannot be written: {reason}"),
+        "unreadable-file": Wording("读不了 {path}：{reason_zh}", "{path} cannot be read: {reason}"),
         "part-missing": Wording(
             "没有安装 {module}",
             "{module} is not installed",

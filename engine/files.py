@@ -39,7 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as error:
-        fields = {"path": str(path), "reason": system_reason(error)}
+        fields = {"path": str(path), **system_reason(error)}
         raise HeguiError(Problem("unwritable-file", fields=fields)) from None
     finally:
         if temporary is not None:

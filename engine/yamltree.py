@@ -77,7 +77,7 @@ def read_yaml(path: Path, shown: str | None = None) -> Node:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PackError(
-            Problem("unreadable-file", Location(name), {"path": name, "reason": system_reason(error)})
+            Problem("unreadable-file", Location(name), {"path": name, **system_reason(error)})
         ) from None
     if len(data) > MAX_BYTES:
         raise PackError(Problem("yaml-too-large", Location(name), {"size": path.stat().st_size, "limit": MAX_BYTES}))

@@ -60,7 +60,7 @@ class Folder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FactError(Problem("unwritable-file", fields={
-                "path": str(path), "reason": system_reason(error)})) from None
+                "path": str(path), **system_reason(error)})) from None
         if any(one.resolve().parent == path.resolve() for one in inputs):
             raise FactError(Problem("output-is-input", fields={"path": str(path)}))
         self.options = json.loads(json.dumps(options))

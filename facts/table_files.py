@@ -128,7 +128,7 @@ class ParquetSource(Source):
             self.frame = pl.scan_parquet(path)
             head = self._cells(self.frame.head(SAMPLE).collect())
         except pl.exceptions.PolarsError as error:
-            raise unreadable(self.name, str(error)[:200]) from None
+            raise unreadable(self.name, dict.fromkeys(("reason_zh", "reason"), str(error)[:200])) from None
         self.text = head.write_csv()
         self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
         self.width = width_of(self.grid, layout)
@@ -150,7 +150,8 @@ class ParquetSource(Source):
 def open_source(path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> Source:
     """A file that can be read in blocks, by its suffix. Errors as `Source`."""
     if path.exists() and not path.is_file():  # it is read twice
-        raise unreadable(str(path), "不是普通文件，请先存成文件 / no ordinary file: save it as one first")
+        raise unreadable(str(path), {
+            "reason_zh": "不是普通文件，请先存成文件", "reason": "no ordinary file: save it as one first"})
     suffix = path.suffix.lower()
     kind = JsonLinesSource if suffix in (".jsonl", ".ndjson") else ParquetSource if suffix == ".parquet" else Source
     with reading(path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -47,9 +47,9 @@ def read_bytes(path: Path, name: str) -> bytes:
     return data
 
 
-def unreadable(name: str, reason: str) -> FactError:
-    """That a file cannot be read, and why."""
-    return FactError(Problem("unreadable-file", Location(name), {"path": name, "reason": reason}))
+def unreadable(name: str, reason: Mapping[str, str]) -> FactError:
+    """That a file cannot be read, and why (`reason_zh`, `reason`)."""
+    return FactError(Problem("unreadable-file", Location(name), {"path": name, **reason}))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from engine.errors import system_reason
 from engine.load import pack_names
 from web.auth import MIN_PASSWORD, ROLES, UserError, Users
 from web.settings import MEGABYTE, Settings
@@ -147,7 +146,7 @@ def _bound(host: str, port: int) -> socket.socket:
                 f"端口 {port} 已被占用：也许 Hegui 已在运行，用浏览器打开看看；或用 --port 换一个 / "
                 f"port {port} is taken: perhaps Hegui runs already, look at it in a browser, or use another --port"
             ) from None
-        raise click.UsageError(f"{host}:{port}: {system_reason(error)}") from None
+        raise click.UsageError(f"{host}:{port}: {error.strerror or error}") from None
 
 
 def _url_host(host: str) -> str:
