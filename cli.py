@@ -37,7 +37,7 @@ def default_lang() -> Lang:
 
 GARBAGE = 50_000
 """Objects made before Python looks for rings of them that nobody holds: loading a library alone makes far more than
-its 700, and each look goes through all there are."""
+it allows by default, and each look goes through all there are."""
 MANY = 20_000
 """Cases from which on `check` says that `batch` is faster."""
 EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys(
@@ -391,20 +391,12 @@ def rules() -> None:
 @click.pass_context
 def rules_list(ctx: click.Context, words: tuple[str, ...], kind: str | None, plan: str | None, form: str) -> None:
     """The provisions by plan and kind, with their clause; those in which all WORDs occur / 全部条款，或含这些词的."""
-    import json
-
-    from engine import output as out
     from engine.describe import provision_list
 
     lang: Lang = ctx.obj["lang"]
     pack = _pack(ctx).load_all()
     table, entries = provision_list(pack, lang, kind, plan, words)
-    if form == "json":
-        click.echo(json.dumps(entries, ensure_ascii=False, indent=2))
-    elif form == "csv":
-        click.echo(out.csv_text([table]), nl=False)
-    else:
-        click.echo(out.markdown_text(table) if form == "md" else out.terminal_text(table, width()))
+    write_result(form, None, lang, lambda: [table], lambda: entries)
 
 
 @rules.command("show")

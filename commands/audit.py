@@ -203,7 +203,7 @@ def replay_command(ctx: click.Context, run: tuple[int, str], url: str | None, fo
 
     lang: Lang = ctx.obj["lang"]
     with _log(url) as log:
-        report = replay(log, log.run(*run).number, _loader(ctx), _read_again)
+        report = replay(log, run[0], _loader(ctx), _read_again, hash_=run[1])
     if form == "json":
         click.echo(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     else:

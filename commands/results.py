@@ -46,8 +46,6 @@ def form_of(form: str | None, output: Path | None, lang: Lang, inputs: Iterable[
             raise click.UsageError("--format xlsx needs -o FILE" if lang == "en" else "--format xlsx 需要 -o 文件名")
         return form or "table"
     if os.path.realpath(output) in map(os.path.realpath, inputs):
-        import facts.problems  # noqa: F401  # its wording
-
         raise FactError(Problem("output-is-input", fields={"path": str(output)}))
     named = NAMED.get(output.suffix.lower())
     if form is None and named is None:

@@ -88,14 +88,15 @@ def replay(
     load: Callable[[str], Pack] = load_pack,
     read: ReadAgain | None = None,
     run_again: RunAgain | None = None,
+    hash_: str = "",
 ) -> ReplayReport:
-    """Repeat a run.
+    """Repeat a run, that of a hash or its beginning where one is given.
 
     `load` gives the present pack of an id; `read`, where given, reads kept files anew; `run_again` repeats a
     batch. Errors (`AuditError`): `audit-no-such-run`, `audit-record-changed`, `replay-other-pack`,
     `replay-not-possible`; whatever is wrong with the pack (`PackError`).
     """
-    recorded = log.run(run_id)
+    recorded = log.run(run_id, hash_)
     run = recorded.run
     pack = load(run.pack["id"])
     if pack.id != run.pack["id"]:

@@ -53,12 +53,21 @@ def searched_text(provision: Provision) -> str:
     )
 
 
+def in_order(pack: Pack) -> list[Provision]:
+    """All provisions by plan, then by kind."""
+    places = {label: place for place, label in enumerate(pack.plans.values())}
+    kinds = list(ProvisionKind)
+    return sorted(
+        pack.provisions.values(),
+        key=lambda provision: (places.get(provision.citation.plan, 99), kinds.index(provision.kind)),
+    )
+
+
 def provision_list(
     pack: Pack, lang: Lang, kind: str | None = None, plan: str | None = None, words: Sequence[str] = ()
 ) -> tuple[Table, list[dict[str, Any]]]:
     """The provisions in which all words occur, by plan and kind with their clause, as a table and as plain data."""
     plans = {label: number for number, label in pack.plans.items()}
-    order = list(ProvisionKind)
     if plan is not None and plan not in plans and plan not in plans.values():
         raise PackError(
             Problem(
@@ -73,13 +82,11 @@ def provision_list(
     folded = [fold(word) for word in words]
     chosen = [
         provision
-        for provision in pack.provisions.values()
+        for provision in in_order(pack)
         if kind in (None, provision.kind.value, KINDS[provision.kind].zh)
         and plan in (None, provision.citation.plan, plans.get(provision.citation.plan))
         and (not folded or all(word in searched_text(provision) for word in folded))
     ]
-    places = {label: place for place, label in enumerate(pack.plans.values())}
-    chosen.sort(key=lambda provision: (places.get(provision.citation.plan, 99), order.index(provision.kind)))
     headers = ("方案", "种类", "条款号", "名称", "依据") if lang == "zh" else ("plan", "kind", "id", "title", "clause")
     rows = tuple(
         (

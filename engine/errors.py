@@ -284,6 +284,12 @@ register(
         ),
         "system-error": Wording("系统不允许（{path}）：{reason_zh}", "the system does not allow it ({path}): {reason}"),
         "unwritable-file": Wording("写不了 {path}：{reason_zh}", "{path} cannot be written: {reason}"),
+        "output-is-input": Wording(
+            "结果会写到输入上：{path}",
+            "the results would be written over the input: {path}",
+            "换一个文件名或文件夹",
+            "use another name or folder",
+        ),
         "unreadable-file": Wording("读不了 {path}：{reason_zh}", "{path} cannot be read: {reason}"),
         "part-missing": Wording(
             "没有安装 {module}",

@@ -79,13 +79,15 @@ def _held(path: Path) -> Iterator[None]:
 
 def _clear_beside(target: Path) -> None:
     """Remove what a run that was killed left half written beside a file: what no process holds, after a minute."""
-    import glob
     import shutil
     import time
 
     if fcntl is None:
         return
-    for left in target.parent.glob(f"{glob.escape(_prefix(target))}*"):
+    prefix = _prefix(target)
+    with os.scandir(target.parent) as entries:  # a folder of results may hold thousands
+        abandoned = [Path(entry.path) for entry in entries if entry.name.startswith(prefix)]
+    for left in abandoned:
         with contextlib.suppress(OSError):
             handle = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
             try:

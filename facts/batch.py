@@ -36,7 +36,7 @@ from engine.report import remarks
 from engine.source import Location
 from engine.values import Value
 from facts.annotate import annotate
-from facts.batch_files import WHOLE, check_written, open_writer, told_apart, write_problems
+from facts.batch_files import BLOCKS, WHOLE, check_written, open_writer, told_apart, write_problems
 from facts.batch_whole import WholeSubmission
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Lines, Source
@@ -429,7 +429,7 @@ class Batch:
             return False
         in_memory = isinstance(self.engine, PolarsEngine) and self.engine.memory_limit is None
         return not in_memory or sum(path.stat().st_size for path in paths) > LARGE or any(
-            path.suffix.lower() in (".jsonl", ".ndjson", ".parquet") for path in paths)
+            path.suffix.lower() in BLOCKS for path in paths)
 
     def _stream_cases(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary,
                       progress: Progress | None) -> bool:

@@ -24,14 +24,16 @@ from engine.output import RISKY, safe_text
 from engine.source import Location
 from facts.batch_sheets import write_problem_book, xlsx_writer
 from facts.column_reader import is_special
+from facts.text import TEXT_NAMES, WORKBOOK_NAMES
 
 if TYPE_CHECKING:
     from facts.batch import Summary
 
-WHOLE = (".json", ".yaml", ".yml")
+BLOCKS = (".jsonl", ".ndjson", ".parquet")
+"""Tables that only a batch reads."""
+WHOLE = tuple(name for name, kind in TEXT_NAMES.items() if kind != "csv")
 """Texts that are read whole, as workbooks are."""
-FORMATS = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet",
-           ".xlsx", ".xlsm", ".xltx", ".xls", ".et", ".ods", *WHOLE)  # fmt: skip
+FORMATS = (*(name for name in TEXT_NAMES if name not in WHOLE), *BLOCKS, *WORKBOOK_NAMES, *WHOLE)
 """What a batch takes from a folder."""
 WRITTEN = (".csv", ".jsonl", ".parquet", ".xlsx")
 HANDED = 4 << 20

@@ -139,9 +139,6 @@ FILES = {
         "{path} 是文件夹", "{path} is a folder",
         "列出其中的文件；整个文件夹用 hegui batch 文件夹 -o 结果文件夹",
         "name its files; a whole folder goes with hegui batch FOLDER -o FOLDER"),
-    "output-is-input": Wording(
-        "结果会写到输入上：{path}", "the results would be written over the input: {path}",
-        "换一个文件名或文件夹", "use another name or folder"),
     "file-empty": Wording("文件是空的", "the file is empty", "确认保存是否完整", "check that it was saved completely"),
     "file-too-large": Wording(
         "文件有 {size} 字节，最多读 {limit}", "the file has {size} bytes, at most {limit} are read", "分成几个文件",

@@ -19,9 +19,9 @@ from engine.source import Location
 MAX_TEXT_BYTES = 500_000_000
 FileKind = Literal["xlsx", "xls", "ods", "csv", "json", "yaml"]
 
-_WORKBOOK_NAMES = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xltx": "xlsx", ".xls": "xls", ".ods": "ods",
+WORKBOOK_NAMES = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xltx": "xlsx", ".xls": "xls", ".ods": "ods",
                    ".et": "xls"}  # fmt: skip
-_TEXT_NAMES: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".yaml": "yaml",
+TEXT_NAMES: dict[str, FileKind] = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".yaml": "yaml",
                                     ".yml": "yaml"}  # fmt: skip
 _HTML = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype html|html|table|meta|head)", re.IGNORECASE)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -63,7 +63,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def is_workbook(path: Path) -> bool:
     """Whether a file is a workbook by its name, or by how it begins. Errors as `reading`."""
-    named = path.suffix.casefold() in _WORKBOOK_NAMES
+    named = path.suffix.casefold() in WORKBOOK_NAMES
     if named or not path.is_file():
         return named
     with reading(path), path.open("rb") as file:
@@ -85,15 +85,15 @@ def kind_of(path: Path, data: bytes, name: str) -> tuple[FileKind, list[Problem]
         if "EncryptedPackage".encode("utf-16-le") in data:
             raise FactError(Problem("file-encrypted", Location(name), {}))
         return "xls", _named(suffix, "xls", name)
-    if suffix in _WORKBOOK_NAMES:
+    if suffix in WORKBOOK_NAMES:
         kind_zh, kind_en = "文本或其他内容", "text or something else"
         if _HTML.match(data[:2000]):
             kind_zh, kind_en = "网页（HTML）", "a web page (HTML)"
         raise FactError(Problem("not-a-workbook", Location(name), {"found_zh": kind_zh, "found_en": kind_en}))
-    if suffix in _TEXT_NAMES:
-        return _TEXT_NAMES[suffix], []
+    if suffix in TEXT_NAMES:
+        return TEXT_NAMES[suffix], []
     raise FactError(Problem("unknown-file-kind", Location(name), {
-        "suffix": suffix or "（无 / none）", "known": sorted({*_WORKBOOK_NAMES, *_TEXT_NAMES})}))  # fmt: skip
+        "suffix": suffix or "（无 / none）", "known": sorted({*WORKBOOK_NAMES, *TEXT_NAMES})}))  # fmt: skip
 
 
 def _zip_kind(path: Path) -> FileKind | None:
@@ -112,7 +112,7 @@ def _zip_kind(path: Path) -> FileKind | None:
 
 
 def _named(suffix: str, kind: FileKind, name: str) -> list[Problem]:
-    if _WORKBOOK_NAMES.get(suffix) == kind:
+    if WORKBOOK_NAMES.get(suffix) == kind:
         return []
     return [Problem("wrong-extension", Location(name), {"suffix": suffix or "（无 / none）", "kind": kind}, "warning")]
 

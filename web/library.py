@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 
 from engine.cases import WorkedCase, load_cases
-from engine.describe import searched_text
+from engine.describe import in_order, searched_text
 from engine.load import Pack, load_pack
-from engine.model import Provision, ProvisionKind
+from engine.model import Provision
 from engine.values import fold
 
 
@@ -65,12 +65,7 @@ class Library:
 
     @cached_property
     def _ordered(self) -> list[Provision]:
-        places = {label: place for place, label in enumerate(self.pack.plans.values())}
-        kinds = list(ProvisionKind)
-        return sorted(
-            self.pack.provisions.values(),
-            key=lambda provision: (places.get(provision.citation.plan, 99), kinds.index(provision.kind)),
-        )
+        return in_order(self.pack)
 
     def by_plan(self, provisions: list[Provision]) -> Iterator[tuple[str, list[Provision]]]:
         for plan in self.plans:

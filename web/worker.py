@@ -30,6 +30,7 @@ from engine.report import Table, dossier_table, explain_dossier, flat_table, is_
 from engine.source import Location
 from engine.values import yuan_text
 from facts.batch import Options
+from facts.batch_files import BLOCKS
 from facts.columns import Given
 from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
@@ -46,8 +47,6 @@ MAX_PROBLEMS = 2_000
 LARGE_FROM = 150_000
 """Bytes from which a table is assessed by columns; a row is explained when somebody asks."""
 LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
-BLOCK_KINDS = (".jsonl", ".ndjson", ".parquet")
-"""Kinds of file that are read in blocks only, whatever their size."""
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 CURABLE = frozenset(
     (
@@ -139,7 +138,7 @@ def _assessed(
     pack: Pack, source: Path, out: Path, order: Order, tell: Tell
 ) -> tuple[dict[str, Any], list[Problem], Verdicts]:
     """The file by columns where it is large, else case by case, which also tells what is wrong with a large one."""
-    in_blocks = source.suffix in BLOCK_KINDS
+    in_blocks = source.suffix in BLOCKS  # read in blocks only, whatever their size
     large = in_blocks or (source.suffix in LARGE_KINDS and source.stat().st_size > LARGE_FROM)
     if large and order.record != RECORD:
         options = Options(record=order.record or None, as_of=order.as_of, lang=order.lang, given=order.mapping)
