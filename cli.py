@@ -120,6 +120,7 @@ def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     """Hegui (合规): what a policy entitles to, cuts, demands by when, or forbids, and by which clause."""
     with contextlib.suppress(locale.Error):  # a name from elsewhere, which this machine has not
         locale.setlocale(locale.LC_CTYPE, "")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy makes threads that spin, for matrices
     gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # what ends with the process need not be gone through once more
     for stream in (sys.stdout, sys.stderr):

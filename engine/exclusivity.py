@@ -7,12 +7,14 @@ small range, as numbers of cases, years and places of words are, a group is a pl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from engine.batch import ARISES, CASE, COUNTED, ROW, YIELDS, Prepared
+
+if TYPE_CHECKING:
+    import numpy as np
 
 DENSE = 8
 """Places a row up to which groups are places in an array."""
@@ -67,6 +69,8 @@ def _first_of_groups(grouped: pl.DataFrame, names: Sequence[str]) -> list[pl.Ser
     score = pl.col(_OWN).cast(wide) * size + (size - 1 - pl.col(_PLACE))
     places = _array_places([grouped.get_column(name) for name in names]) if wide == pl.Int64 else None
     if places is not None:
+        import numpy as np
+
         scores = grouped.select(score).to_series()
         lowest = np.iinfo(np.int64).min
         best = np.full(int(places.max()) + 1, lowest, np.int64)
@@ -86,6 +90,8 @@ def _array_places(keys: Sequence[pl.Series]) -> np.ndarray[Any, np.dtype[np.int6
     rows = keys[0].len()
     if not rows or not all(key.dtype.is_integer() for key in keys):
         return None
+    import numpy as np
+
     places, room = np.zeros(rows, np.int64), 1
     for key in keys:
         low, high = int(key.min()), int(key.max())  # type: ignore[arg-type]  # whole numbers, none of them null

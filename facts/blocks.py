@@ -31,7 +31,7 @@ from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken
 from facts.grid import Grid
 from facts.headings import GridRow, is_numbering
 from facts.numbers import Fault
-from facts.plain_bytes import count_of, line_starts
+from facts.plain_bytes import line_starts
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
 
@@ -157,7 +157,7 @@ class BlockReader:
             pieces: Iterator[_Piece] = iter([(numbers, b"", without_empty(data))])
         else:
             whole.size = len(data)
-            pieces = self._split(numbers, data, some.odd)
+            pieces = self._split(numbers, data, some.odd, some.decimals)
         for lines, piece, found in pieces:
             at_first = first and lines.len() > 0 and lines[0] == line
             if found is not None:
@@ -171,14 +171,14 @@ class BlockReader:
         whole.problems = [self.source.reword(problem) for problem in whole.problems]
         return whole
 
-    def _split(self, lines: pl.Series, data: bytes, odd: Sequence[int] | None) -> Iterator[_Piece]:
+    def _split(self, lines: pl.Series, data: bytes, odd: Sequence[int] | None, decimals: int) -> Iterator[_Piece]:
         """The block without the lines whose quotes have to be read by the row reader, then those."""
         if not self.fast:
             yield lines, data, None
             return
         quoted = odd is not None
         if not odd:
-            yield from self._pieces(lines, data, quoted)
+            yield from self._pieces(lines, data, quoted, decimals)
             return
         starts = line_starts(data)
         closed: list[int] = []
@@ -192,7 +192,7 @@ class BlockReader:
         plain = pl.Series([True]).new_from_index(0, whole).scatter(closed, False)
         kept = plain.arg_true()
         if kept.len():
-            yield from self._pieces(lines.gather(kept), _lines_at(data, starts, kept), quoted)
+            yield from self._pieces(lines.gather(kept), _lines_at(data, starts, kept), quoted, decimals)
         if closed:
             yield lines.gather(closed), _lines_at(data, starts, closed), None
         if whole < lines.len():
@@ -203,9 +203,9 @@ class BlockReader:
         rows = list(self._rows(_numbers(1, 1), line))
         return len(rows) == 1 and type(rows[0][1][0]) is not Fault
 
-    def _pieces(self, lines: pl.Series, data: bytes, quoted: bool) -> Iterator[_Piece]:
+    def _pieces(self, lines: pl.Series, data: bytes, quoted: bool, decimals: int) -> Iterator[_Piece]:
         """The lines, cut down until each piece is either a clean table of cells or small."""
-        cells = self.parser.cells(data, lines.len(), quoted)
+        cells = self.parser.cells(data, lines.len(), quoted, decimals)
         if cells is not None or len(data) <= SMALLEST:
             yield lines, data, cells
             return
@@ -213,9 +213,9 @@ class BlockReader:
         if not half or half == len(data):
             yield lines, data, None
             return
-        count = count_of(data[:half], b"\n")
-        yield from self._pieces(lines.head(count), data[:half], quoted)
-        yield from self._pieces(lines.slice(count), data[half:], quoted)
+        count = data.count(b"\n", 0, half)
+        yield from self._pieces(lines.head(count), data[:half], quoted, decimals)
+        yield from self._pieces(lines.slice(count), data[half:], quoted, decimals)
 
     def _mixed(self, lines: pl.Series, data: bytes, block: Block, frames: list[pl.DataFrame], first: bool) -> None:
         """Lines with quotes, blanks or odd lengths: cells by the CSV reader, whole rows still by column."""
@@ -237,7 +237,9 @@ class BlockReader:
                  first: bool, data: bytes = b"") -> None:
         """Cells by whole columns; the rows that hold anything unusual one by one, from their lines if there are any."""
         height = cells.height
-        doubtful = [pl.Series([True]).extend_constant(False, height - 1)] if first and height else []  # a numbering
+        doubtful = []
+        if first and height and is_numbering(next(self._texts(cells, _numbers(0, 1), data[: data.find(b"\n") + 1]))):
+            doubtful.append(pl.Series([True]).extend_constant(False, height - 1))
         found: dict[str, pl.Series] = {}
         for index, column in enumerate(self.columns):
             own = cells.to_series(index)

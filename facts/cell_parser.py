@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from facts.column_reader import DIGITS, FactColumn, LabelColumn
-from facts.plain_bytes import delimiters_of, has_finer_number
+from facts.plain_bytes import delimiters_of
 
 PATIENCE = 8
 """Blocks that the parser may fail to read by some types, more than it reads, before it is no longer asked to."""
@@ -43,9 +43,9 @@ class CellParser:
         if whole:
             self.ways.insert(0, _Way([pl.Int64() if place in whole else kind for place, kind in enumerate(decimals)]))
 
-    def cells(self, data: bytes, lines: int, quoted: bool) -> pl.DataFrame | None:
+    def cells(self, data: bytes, lines: int, quoted: bool, decimals: int) -> pl.DataFrame | None:
         """The cells of lines that are all alike; None where any line is blank, longer or shorter."""
-        found = self._by_types(data, quoted)
+        found = self._by_types(data, quoted, decimals)
         if found is None:
             found = self._parse(data, self.texts, quoted)
         if found is None or found.height != lines:
@@ -65,10 +65,10 @@ class CellParser:
         except pl.exceptions.PolarsError:
             return None
 
-    def _by_types(self, data: bytes, quoted: bool) -> pl.DataFrame | None:
+    def _by_types(self, data: bytes, quoted: bool, decimals: int) -> pl.DataFrame | None:
         """The cells with numbers as such; None where one cannot be read so."""
         for way in self.ways:
-            if way.patience <= 0 or (way.has_decimals and has_finer_number(data, self.places)):
+            if way.patience <= 0 or (way.has_decimals and decimals > self.places):
                 continue  # a number that is finer would be cut
             found = self._parse(data, way.types, quoted)
             way.patience = way.patience - 1 if found is None else min(PATIENCE, way.patience + 1)

@@ -18,11 +18,11 @@ from engine.source import Location
 from facts.from_csv import DELIMITERS, MAX_CELL, csv_grid
 from facts.grid import Grid
 from facts.headings import HEAD_ROWS, Head, Layout, Target, candidates, lay_out
-from facts.plain_bytes import count_of, oddly_quoted
+from facts.plain_bytes import lines_and_decimals, oddly_quoted
 from facts.text import is_damaged_utf8, reading, undecodable
 
-BLOCK = 6 << 20
-"""Bytes read at a time."""
+FIRST_BLOCK, BLOCK = 256 << 10, 6 << 20
+"""Bytes read at a time; few at first, so that what blocks have in common is worked out while the next are parsed."""
 HEAD, LONGEST_HEAD = 64 << 10, 4 << 20
 """Bytes in which the heading is looked for: so many, up to so many where they hold too few lines."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -35,12 +35,14 @@ class Lines(NamedTuple):
     """Some lines of a file, one after the other: the number of the first, their bytes or their cells, and how many.
 
     `odd`: the places of lines whose quotes do more than enclose whole cells; None where no line has any.
+    `decimals`: no number in them has more (`lines_and_decimals`).
     """
 
     first: int
     data: bytes | pl.DataFrame
     height: int
     odd: Sequence[int] | None = None
+    decimals: int = 0
 
 
 class Source:
@@ -112,7 +114,7 @@ class Source:
         decoder = codecs.getincrementaldecoder(self.encoding)() if self.encoding not in ("utf-8", "utf-8-sig") else None
         with self.path.open("rb") as file:
             file.seek(3 if self.encoding == "utf-8-sig" else 0)
-            wanted = size
+            wanted = min(FIRST_BLOCK, size)
             while True:
                 here = file.tell()
                 data = _whole_lines(file, wanted, self.size, self.end)
@@ -144,7 +146,8 @@ class Source:
                     data = self._recode(decoder, data, line)
                     if odd is not None:  # a byte of a Chinese character may have looked like a delimiter
                         odd = self._odd(data)
-                lines = count_of(data, b"\n") + (not data.endswith(b"\n"))
+                ends, decimals = lines_and_decimals(data)
+                lines = ends + (not data.endswith(b"\n"))
                 start = line
                 line += lines
                 if start <= last:
@@ -152,7 +155,7 @@ class Source:
                         data = data[data.find(b"\n") + 1 or len(data):]
                     start = min(last + 1, line)
                 if data:
-                    yield Lines(start, data, line - start, _within(odd, start - line + lines, lines))
+                    yield Lines(start, data, line - start, _within(odd, start - line + lines, lines), decimals)
 
     def reword(self, problem: Problem) -> Problem:
         """A problem of a row in the words of this kind of file."""

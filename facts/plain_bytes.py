@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _PART = 1 << 17
 """Bytes looked at at a time: what is worked out about them stays in the processor's cache."""
-_ZERO, _DOT, _E, _LOWER = ord("0"), ord("."), ord("e"), 0x20
+UNTOLD = 100
+"""Decimals from which on it does not matter how many they are."""
+_ZERO, _NINE, _DOT, _E, _LOWER = ord("0"), ord("9"), ord("."), ord("e"), 0x20
 _QUOTE, _END, _RETURN = ord('"'), ord("\n"), ord("\r")
-_Bytes: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
-_Places: TypeAlias = np.ndarray[Any, np.dtype[np.intp]]
-_Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
+_Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
+_Places: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
+_Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 
-def count_of(data: bytes, byte: bytes) -> int:
-    """How often a byte occurs."""
-    whole, wanted = np.frombuffer(data, np.uint8), ord(byte)
-    return sum(int(np.count_nonzero(whole[start : start + _PART] == wanted)) for start in range(0, len(whole), _PART))
+def _codes(data: bytes) -> pl.Series:
+    """Each byte's number. NumPy would look at them where they are, but takes as long to load as copying 100 MB does."""
+    return pl.Series([data], dtype=pl.Binary).cast(pl.List(pl.UInt8)).explode()
+
+
+def lines_and_decimals(data: bytes) -> tuple[int, int]:
+    """How many lines end, and how many decimals the longest of all numbers has; `UNTOLD` where one has an exponent.
+
+    What only looks like a number counts as well: that no number has more is certain.
+    """
+    codes = _codes(data)
+    dot, digit = codes == _DOT, codes.is_between(_ZERO, _NINE)
+    places, found = 0, dot
+    while places < UNTOLD:
+        found = found.head(found.len() - 1) & digit.slice(places + 1)  # dots that so many digits follow
+        if not found.any():
+            break
+        places += 1
+    exponent = (codes == _E) | (codes == _E - _LOWER)
+    if exponent.any() and (exponent.slice(1) & (digit | dot).head(codes.len() - 1)).any():
+        places = UNTOLD
+    return int((codes == _END).sum()), places
 
 
 def line_starts(data: bytes) -> list[int]:
     """Where each line begins, and where one more would."""
-    return [0, *(_line_ends(data) + 1).tolist()]
-
-
-def _line_ends(data: bytes) -> _Places:
-    """Where each line ends; the last may have no mark."""
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == _END)
-    return ends if data.endswith(b"\n") else np.append(ends, len(data))
+    starts = ((_codes(data) == _END).arg_true() + 1).to_list()
+    return [0, *starts] if data.endswith(b"\n") else [0, *starts, len(data) + 1]
 
 
 def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
@@ -38,6 +56,8 @@ def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
     In all others each quote opens a cell or closes it, so that they mean the same to every reader of
     CSV and end outside quotes.
     """
+    import numpy as np
+
     whole = np.frombuffer(data, np.uint8)
     odd: list[int] = []
     start = lines = 0
@@ -51,6 +71,8 @@ def oddly_quoted(data: bytes, delimiter: bytes) -> list[int]:
 
 def _odd_lines(part: _Bytes, mark: int) -> tuple[list[int], int]:
     """The places of oddly quoted lines among some, and how many lines there are."""
+    import numpy as np
+
     marks = np.flatnonzero((part == _QUOTE) | (part == _END))
     is_end = part[marks] == _END
     ends, quotes = np.flatnonzero(is_end), marks[~is_end]
@@ -70,6 +92,8 @@ def _odd_lines(part: _Bytes, mark: int) -> tuple[list[int], int]:
 
 def _may_open(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
     """Which quotes stand where a cell begins."""
+    import numpy as np
+
     left = part[np.maximum(quotes - 1, 0)]
     found: _Mask = (left == mark) | (left == _END) | (quotes == 0)
     return found
@@ -77,6 +101,8 @@ def _may_open(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
 
 def _may_close(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
     """Which quotes stand where a cell ends."""
+    import numpy as np
+
     right = part[np.minimum(quotes + 1, len(part) - 1)]
     found: _Mask = (right == mark) | (right == _END) | (right == _RETURN) | (quotes == len(part) - 1)
     return found
@@ -85,39 +111,12 @@ def _may_close(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
 def delimiters_of(data: bytes, delimiter: bytes) -> int:
     """How many delimiters stand outside quotes, in lines none of which is oddly quoted."""
     if b'"' not in data:
-        return count_of(data, delimiter)
+        return data.count(delimiter)
+    import numpy as np
+
     whole = np.frombuffer(data, np.uint8)
     within = np.cumsum(whole == _QUOTE, dtype=np.uint8) % 2 == 1
     return int(np.count_nonzero((whole == ord(delimiter)) & ~within))
 
 
-def has_finer_number(data: bytes, places: int) -> bool:
-    """Whether anything that may be a number has more than so many decimals, or an exponent.
-
-    True also where a text only looks like that; false is a proof that no number does.
-    """
-    whole = np.frombuffer(data, np.uint8)
-    exponents = b"e" in data or b"E" in data
-    for start in range(0, len(whole), _PART):
-        part = whole[start : start + _PART + places + 1]
-        dot = part == _DOT
-        count = len(part) - places - 1
-        if count > 0 and (dot[:count] & _is_digit(part[places + 1 :])).any():  # perhaps of the number behind
-            digit = _is_digit(part)
-            finer = dot[:count] & digit[1 : count + 1]
-            for place in range(2, places + 2):
-                finer &= digit[place : count + place]
-            if finer.any():
-                return True
-        if exponents:
-            exponent = (part | np.uint8(_LOWER)) == _E
-            if (exponent[1:] & (_is_digit(part) | dot)[:-1]).any():
-                return True
-    return False
-
-
-def _is_digit(part: _Bytes) -> _Mask:
-    return (part - np.uint8(_ZERO)) < 10
-
-
-__all__ = ["count_of", "delimiters_of", "has_finer_number", "line_starts", "oddly_quoted"]
+__all__ = ["delimiters_of", "line_starts", "lines_and_decimals", "oddly_quoted"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import numpy as np
 import polars as pl
 
 from engine.batch import ROW, Program
@@ -66,6 +65,8 @@ def repeated_subjects(dossier: Dossier, reader: BlockReader) -> Repeated | None:
     key = dossier.records[dossier.subject].key
     if key is None or reader.key_index is None:
         return None
+    import numpy as np
+
     parts = [folded(names.drop_nulls()).hash().to_numpy()
              for lines in reader.source.blocks() if (names := _names(reader, key, lines)).len()]
     hashes = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)

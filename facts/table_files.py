@@ -18,7 +18,7 @@ from engine.source import Location
 from facts.csv_source import Lines, Source, recognise, width_of
 from facts.grid import Grid
 from facts.headings import Target
-from facts.plain_bytes import count_of
+from facts.plain_bytes import lines_and_decimals
 from facts.text import reading, unreadable
 
 SAMPLE = 200
@@ -109,7 +109,8 @@ class JsonLinesSource(Source):
 
     def _block(self, start: int, rows: list[list[str]]) -> Lines:
         data = self._csv(rows).replace(_BROKEN, '"json"!').encode()
-        return Lines(start, data, count_of(data, b"\n"), self._odd(data) if b'"' in data else None)
+        ends, decimals = lines_and_decimals(data)
+        return Lines(start, data, ends, self._odd(data) if b'"' in data else None, decimals)
 
     def reword(self, problem: Problem) -> Problem:
         reason = self.faults.get(problem.location.line or 0)

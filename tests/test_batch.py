@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from engine.values import percent_text, yuan_text
 from facts.batch import Batch, Options, Summary
 from facts.batch_folder import names_of
 from facts.columns import Given
-from facts.plain_bytes import delimiters_of, oddly_quoted
+from facts.plain_bytes import UNTOLD, delimiters_of, line_starts, lines_and_decimals, oddly_quoted
 from facts.reading import read_facts
 from facts_helpers import case_by_case
 
@@ -194,6 +195,31 @@ def test_lines_whose_quotes_do_more_than_enclose_cells(monkeypatch: pytest.Monke
         assert oddly_quoted(b"\n\n" + "\n".join(lines).encode() + b"\n\n", b",") == [4, 5, 7, 8, 11]
     assert oddly_quoted(b"a\n", b",") == oddly_quoted(b"", b",") == []
     assert delimiters_of(b'"a,b",c\nd,"e"', b",") == 2
+
+
+def test_what_bytes_tell_of_lines_and_decimals() -> None:
+    chance = random.Random(7)
+    texts = ["", ".", "1.5", "1.25\n", ".123", "1..25", "1.2.345", "1.5e", "e5", "E.5", "5E-3", "abc.e", "万元,2.10\r\n,"]
+    texts += ["".join(chance.choices(".0129eE,a\n", k=chance.randint(1, 40))) for _ in range(2_000)]
+    for text in texts:
+        data = text.encode()
+        longest = max((len(digits) for digits in re.findall(r"\.([0-9]*)", text)), default=0)
+        assert lines_and_decimals(data) == (
+            text.count("\n"), UNTOLD if re.search(r"[0-9.][eE]", text) else longest), text
+        lines = [data[start:end] for start, end in pairwise(line_starts(data))]
+        assert lines == [line for line in re.split(rb"(?<=\n)", data) if line] or not data
+    assert lines_and_decimals(b"0." + b"1" * 300) == (0, UNTOLD)
+
+
+def test_a_plain_csv_is_assessed_without_numpy(tmp_path: Path) -> None:
+    """It takes a good part of the time that a small batch takes to be loaded."""
+    (tmp_path / "in.csv").write_text("\n".join([HEADING, *("甲,是,1000.5,900,200.25",) * 5_000]) + "\n", encoding="utf-8")
+    code = ("import sys, cli\ntry:\n    cli.main(sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code, end\n"
+            "print('numpy' in sys.modules)")
+    arguments = ["batch", "in.csv", "-o", "out.csv", "--provision", CUT, "--as-of", "2019-12-31"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path,
+                          env=os.environ | {"PYTHONPATH": str(Path(cli.__file__).parent)}, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_plain_blocks_are_read_by_the_parser_itself(

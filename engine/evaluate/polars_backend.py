@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
+from threading import Lock
 
 import polars as pl
 
@@ -64,6 +65,7 @@ class PolarsPlan:
         self.read = frozenset(plan.facts) & plan.read
         self._outcomes: _Cache = {}
         self._missing: _Cache = {}
+        self._lock = Lock()
 
     def outcomes(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Status and outputs of each row, in order.
@@ -103,10 +105,11 @@ class PolarsPlan:
         kind = full, empty, settled
         if kind not in cache and len(cache) >= MAX_WRITTEN:
             kind = full, empty, settled = frozenset(), frozenset(), frozenset()
-        written = cache.get(kind)
-        if written is None:
-            graph = Graph(self.plan.facts, full, settled, empty)
-            written = cache[kind] = _Written(graph, wanted(graph, self.plan), self.plan, self.words)
+        with self._lock:  # several blocks are the same kind: one of them writes for all
+            written = cache.get(kind)
+            if written is None:
+                graph = Graph(self.plan.facts, full, settled, empty)
+                written = cache[kind] = _Written(graph, wanted(graph, self.plan), self.plan, self.words)
         return written
 
 
