@@ -1,4 +1,4 @@
-"""The workloads written by hand for Polars, DuckDB, NumPy and pandas, as somebody who knows them would.
+"""The workloads written by hand for Polars (`by_hand`), DuckDB, NumPy and pandas, as somebody who knows them would.
 
 Each `prepare_*` takes the table and gives a function that returns the outputs, null or None where
 there is no value. Dates are day numbers; working days are looked up by position.
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from benchmarks.by_hand import query
 from benchmarks.workloads import REWARDS, Workload, working_table
 
 Run = Callable[[], dict[str, Any]]
@@ -31,83 +32,13 @@ def calendar() -> tuple[int, np.ndarray, np.ndarray]:
 
 def prepare_polars(workload: Workload, frame: pl.DataFrame, engine: Literal["in-memory", "streaming"]) -> Run:
     """Expressions over the table, by one of Polars' engines."""
-    query = polars_query(workload, frame.lazy())
+    plan = query(workload, frame.lazy())
 
     def run() -> dict[str, Any]:
-        found = query.collect(engine=engine)
+        found = plan.collect(engine=engine)
         return {name: found.get_column(name) for name in workload.outputs}
 
     return run
-
-
-def polars_query(workload: Workload, frame: pl.LazyFrame, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
-    """The workload's outputs, with the columns of `keep` passed on."""
-    c = pl.col
-    match workload.name:
-        case "budget":
-            raised, task = c("raised_amount") * 100, c("task_amount")
-            rate = (
-                pl.when(~c("has_task") | (task <= 0) | c("raised_amount").is_null())
-                .then(None)
-                .when(raised < task * 85)
-                .then(10)
-                .when(raised < task * 90)
-                .then(8)
-                .when(raised < task * 95)
-                .then(5)
-                .when(raised < task * 100)
-                .then(3)
-                .otherwise(0)
-            )
-            status = (
-                pl.when(~c("has_task") | (c("task_amount") <= 0))
-                .then(0)
-                .when(c("rate") > 0)
-                .then(1)
-                .when(c("rate") == 0)
-                .then(2)
-            )
-            return frame.with_columns(rate.cast(pl.Int64).alias("rate")).select(
-                *keep,
-                status.alias("status"),
-                "rate",
-                ((c("next_year_public_funds") * c("rate") + 50) // 100).alias("amount"),
-            )
-        case "rewards":
-            award = (
-                pl.when(c("registered") & c("first"))
-                .then(pl.lit(pl.Series(REWARDS, dtype=pl.Int64)).gather(c("promotion")))
-                .otherwise(0)
-            )
-            numbered = frame.select("firm", "year", award.alias("award")).with_row_index("row")
-            # The greatest award and, among equals, the first row, in one number.
-            score = c("award") * 2**28 - c("row").cast(pl.Int64)
-            best = numbered.group_by("firm", "year").agg(score.max().alias("best"))
-            joined = numbered.join(best, on=["firm", "year"], how="left", maintain_order="left")
-            return joined.select("award", pl.when(score == c("best")).then(c("award")).otherwise(0).alias("paid"))
-        case "growth":
-            before, now = c("main_revenue_previous"), c("main_revenue_current")
-            more, strategic = now - before, c("strategic_emerging")
-            subsidy = pl.min_horizontal(
-                (more * pl.when(strategic).then(3).otherwise(2) + 500) // 1000,
-                pl.when(strategic).then(60_000_000).otherwise(50_000_000),
-            )
-            holds = c("above_scale_industrial") & (now * 100 >= before * 115) & (more > 500_000_000)
-            return frame.with_columns(holds.alias("holds")).select(
-                *keep,
-                pl.when("holds").then(0).otherwise(1).alias("status"),
-                pl.when("holds").then(subsidy).otherwise(0).alias("amount"),
-            )
-    base, passed, working = calendar()
-    passed_by, days = pl.lit(pl.Series(passed)), pl.lit(pl.Series(working))
-    due = days.gather(passed_by.gather(c("document_received_on") - base) + 4)
-    end = pl.when("submitted").then("submitted_on").otherwise("as_of")
-    over = passed_by.gather(c("end") - base) - passed_by.gather(c("due_date") - base)
-    late = c("end") > c("due_date")
-    status = pl.when("submitted").then(pl.when(late).then(1).otherwise(0)).otherwise(pl.when(late).then(3).otherwise(2))
-    return frame.select(*keep, "submitted", due.alias("due_date"), end.alias("end")).select(
-        *keep, status.alias("status"), "due_date", pl.when(late).then(over).alias("workdays_over")
-    )
 
 
 # DuckDB

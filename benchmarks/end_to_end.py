@@ -1,25 +1,27 @@
-"""From file to file: `hegui batch` beside the same result written by hand, each in a process of its own.
+"""From file to file: `hegui batch` beside a program written by hand, to a file that is not there yet.
 
 `python -m benchmarks.end_to_end PEER WORKLOAD ROWS FOLDER` prints one line of JSON; PEER is `hegui`,
 `polars` (takes every cell to be right), `polars-checked` (checks each cell and lists the rows that are
-refused, as a batch must), or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone);
-`input` and `input-xlsx` only write what the others read, so that its memory is not counted with theirs.
+refused, as a batch must), or for a workbook `hegui-xlsx` and `floor-xlsx` (reading and writing alone, both
+in this process); `input` and `input-xlsx` only write what the others read.
 With `-quoted` behind it a peer reads the same table with quotes around texts and days, as some programs write it.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import resource
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
 
-from benchmarks.column_peers import polars_query
 from benchmarks.workloads import AS_OF, EPOCH, WORKLOADS, Workload, table
 
 YES_NO = {"true": True, "false": False}
@@ -59,87 +61,37 @@ def _as_written(workload: Workload, rows: int) -> pl.DataFrame:
     )
 
 
-def run_hegui(workload: Workload, source: Path, target: Path) -> float:
-    """As the command does it; the seconds until it looks at the file: modules imported, pack and provision loaded."""
+def run_command(arguments: Sequence[str]) -> tuple[float, str]:
+    """A whole program from its start to its end: seconds, and what it printed last."""
+    root = Path(__file__).resolve().parent.parent
     start = time.perf_counter()
-    from engine.load import load_pack
-    from facts.batch import Batch, Options
-
-    batch = Batch(load_pack("chuxiong_2019"), Options((workload.provision,), as_of=AS_OF))
-    ready = time.perf_counter() - start
-    batch.run(source, target, None)
-    batch.close()
-    return ready
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return seconds, done.stdout + done.stderr
 
 
-def run_polars(workload: Workload, source: Path, target: Path) -> None:
-    """Scan, compute, sink: the columns of Hegui's result, by hand, from cells that are taken to be right."""
-    kinds: dict[str, pl.DataType] = {"单位": pl.String()}
-    for name, kind in table(workload, 10).schema.items():
-        kinds[name] = pl.Decimal(38, 2) if is_money(name) else pl.String() if kind == pl.Boolean() else pl.Date()
-    scan = pl.scan_csv(source, has_header=False, skip_rows=1, schema=kinds).with_row_index("row", 2)
-    typed = [
-        pl.col(name).reinterpret(dtype=pl.Int128).cast(pl.Int64)
-        if isinstance(kind, pl.Decimal)
-        else pl.col(name) == "是"
-        if kind == pl.String()
-        else pl.col(name).cast(pl.Int32)
-        for name, kind in kinds.items()
-        if name != "单位"
-    ]
-    _shown(workload, scan.with_columns(typed)).sink_csv(target)
+def run_hegui(workload: Workload, source: Path, target: Path) -> tuple[float, float]:
+    """`hegui batch`: seconds in all, and from the first look at the file to the last byte written."""
+    asked = ["--provision", workload.provision, "--as-of", AS_OF.isoformat()]
+    seconds, printed = run_command(["cli", "--lang", "zh", "batch", str(source), "-o", str(target), *asked])
+    rows, rate = (
+        int(number.replace(",", "")) for number in re.findall(r"读入 (\d+) 行.*；([\d,]+) 行/秒", printed)[-1]
+    )
+    return seconds, rows / rate
 
 
-def run_polars_checked(workload: Workload, source: Path, target: Path) -> None:
-    """The same with what a batch may not leave out: each cell checked, rows with a bad one listed apart."""
-    schema = table(workload, 10).schema
-    texts: dict[str, pl.DataType] = dict.fromkeys(("单位", *schema), pl.String())
-    scan = pl.scan_csv(source, has_header=False, skip_rows=1, schema=texts).with_row_index("row", 2)
-    checks, typed = [], []
-    for name, kind in schema.items():
-        cell = pl.col(name)
-        if is_money(name):
-            checks.append(cell.str.contains(r"^[0-9]{1,16}(?:\.[0-9]{1,2})?$"))
-            typed.append(cell.cast(pl.Decimal(38, 2), strict=False).reinterpret(dtype=pl.Int128).cast(pl.Int64))
-        elif kind == pl.Boolean():
-            checks.append(cell.is_in(["是", "否"]))
-            typed.append(cell == "是")
-        else:
-            day = cell.str.to_date("%Y-%m-%d", strict=False)
-            checks.append(cell.is_null() | (cell.str.contains(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$") & day.is_not_null()))
-            typed.append(day.cast(pl.Int32))
-    checked = scan.with_columns(pl.all_horizontal(one.fill_null(True) for one in checks).alias("#right"))
-    good = _shown(workload, checked.filter("#right").with_columns(typed)).sink_csv(target, lazy=True)
-    refused = checked.filter(~pl.col("#right")).drop("#right").sink_csv(target.with_suffix(".refused.csv"), lazy=True)
-    pl.collect_all([good, refused], engine="streaming")
+def run_by_hand(workload: Workload, source: Path, target: Path, checked: bool) -> tuple[float, float]:
+    """The same written by hand."""
+    seconds, printed = run_command(
+        ["benchmarks.by_hand", workload.name, str(source), str(target)] + ["--checked"] * checked
+    )
+    return seconds, float(printed)
 
 
 def is_money(name: str) -> bool:
     return name.endswith(("amount", "funds", "previous", "current"))
-
-
-def _shown(workload: Workload, typed: pl.LazyFrame) -> pl.LazyFrame:
-    """The result's columns from the workload's typed ones, with `row` and `单位` beside them."""
-    found = polars_query(workload, typed, ("row", "单位"))
-    shown = {"due_date": pl.Date(), "amount": pl.Decimal(38, 2)}
-    outputs = [
-        pl.col(name).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 2))
-        if name == "amount"
-        else pl.col(name).cast(shown.get(name, pl.Int64()))
-        for name in workload.outputs
-        if name != "status"
-    ]
-    place, lacking = pl.col("status").cast(pl.UInt32), pl.lit(workload.lacking, dtype=pl.String)
-    status, label = (pl.lit(pl.Series(words)).gather(place) for words in (workload.statuses, workload.labels))
-    return found.select(
-        "row",
-        pl.col("单位").alias("subject"),
-        pl.lit(workload.provision).alias("provision"),
-        status.fill_null("undetermined").alias("status"),
-        label.fill_null("无法判定").alias("status_label"),
-        *outputs,
-        pl.when(pl.col("status").is_null()).then(lacking).alias("missing"),
-    )
 
 
 def write_workbook(rows: int, path: Path) -> None:
@@ -226,20 +178,17 @@ def main() -> None:
             print(json.dumps({"peer": peer, "workload": name, "rows": rows}))
             return
     target = folder / f"{peer}.{'xlsx' if book else 'csv'}"
-    ready = None
-    start = time.perf_counter()
+    target.unlink(missing_ok=True)  # to remove an old file takes some time, on some disks
     match peer:
         case "hegui":
-            ready = run_hegui(workload, source, target)
-        case "polars":
-            run_polars(workload, source, target)
-        case "polars-checked":
-            run_polars_checked(workload, source, target)
-        case "hegui-xlsx":
-            run_workbook(source, target)
+            seconds, work = run_hegui(workload, source, target)
+        case "polars" | "polars-checked":
+            seconds, work = run_by_hand(workload, source, target, checked=peer == "polars-checked")
         case _:
-            run_floor(source, target)
-    seconds = time.perf_counter() - start
+            start = time.perf_counter()
+            (run_workbook if peer == "hegui-xlsx" else run_floor)(source, target)
+            seconds = work = time.perf_counter() - start
+    of = resource.RUSAGE_SELF if book else resource.RUSAGE_CHILDREN
     print(
         json.dumps(
             {
@@ -247,8 +196,8 @@ def main() -> None:
                 "workload": name,
                 "rows": rows,
                 "median": seconds,
-                "ready": ready,
-                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+                "work": work,
+                "peak_mb": resource.getrusage(of).ru_maxrss // 1024,
                 "same": _same(folder, target) if peer.startswith("polars") else None,
             }
         )

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Row = Mapping[str, Any]
 EPOCH = date(1970, 1, 1)
@@ -50,6 +52,8 @@ def _nulls(chance: np.random.Generator, frame: pl.DataFrame, name: str, share: f
 
 
 def _budget(chance: np.random.Generator, rows: int) -> pl.DataFrame:
+    import numpy as np
+
     task = chance.integers(10**6, 10**12, rows)
     edge = chance.random(rows) < 0.2
     task = np.where(edge, task // 100 * 100, task)
@@ -124,6 +128,8 @@ def _rewards_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 
 def _growth(chance: np.random.Generator, rows: int) -> pl.DataFrame:
+    import numpy as np
+
     before = chance.integers(0, 3 * 10**10, rows)
     before[chance.random(rows) < 0.01] = 0
     pick = chance.random(rows)
@@ -165,6 +171,8 @@ def _growth_oracle(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 
 def _deadlines(chance: np.random.Generator, rows: int) -> pl.DataFrame:
+    import numpy as np
+
     first = (date(2018, 1, 2) - EPOCH).days
     received = chance.integers(first, (date(2020, 6, 30) - EPOCH).days, rows)
     frame = pl.DataFrame(
@@ -251,4 +259,6 @@ WORKLOADS = {
 
 def table(workload: Workload, rows: int) -> pl.DataFrame:
     """The rows of a workload, always the same for the same size."""
+    import numpy as np
+
     return workload.generate(np.random.default_rng([SEED, rows]), rows)
