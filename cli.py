@@ -35,9 +35,6 @@ def default_lang() -> Lang:
     return "zh"
 
 
-GARBAGE = 50_000
-"""Objects made before Python looks for rings of them that nobody holds: loading a library alone makes far more than
-it allows by default, and each look goes through all there are."""
 MANY = 20_000
 """Cases from which on `check` says that `batch` is faster."""
 EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys(
@@ -121,7 +118,6 @@ def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     with contextlib.suppress(locale.Error):  # a name from elsewhere, which this machine has not
         locale.setlocale(locale.LC_CTYPE, "")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy makes threads that spin, for matrices
-    gc.set_threshold(GARBAGE)
     atexit.register(gc.freeze)  # what ends with the process need not be gone through once more
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -11,6 +11,7 @@ import ast
 import re
 import warnings
 from fractions import Fraction
+from functools import lru_cache
 
 from engine.errors import PackError, Problem
 from engine.expr import Arithmetic, Call, Compare, Expr, IfElse, Literal, Logic, Name, Not
@@ -45,8 +46,9 @@ _REFUSED = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=4096)
 def parse_expression(text: str, at: Location = NOWHERE) -> Expr:
-    """An untyped tree. `at` is where the text begins.
+    """An untyped tree. `at` is where the text begins; each reading of a provision has most of them again.
 
     Errors: `expression-too-long`, `expression-too-deep`, `expression-syntax`, `expression-not-allowed`.
     """

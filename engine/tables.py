@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -190,7 +190,7 @@ def check_table(table: DecisionTable, domains: Domains) -> list[Problem]:
         return [Problem("table-too-large", table.at, {"cases": size})]
     matches = [
         [
-            [test is None or bool(_at_point(test, column, point)) for point in column_points]
+            _at_points(test, column, column_points)
             for column, test, column_points in zip(table.columns, row.tests, points, strict=True)
         ]
         for row in table.rows
@@ -249,8 +249,12 @@ def _case(table: DecisionTable, points: list[list[Value]], cell: tuple[int, ...]
     )
 
 
-def _at_point(test: Expr, column: Expr, point: Value) -> object:
-    return evaluate(_substitute(test, column), Facts({"·": point}))
+def _at_points(test: Expr | None, column: Expr, points: Sequence[Value]) -> list[bool]:
+    """Whether a cell's test holds where its column has each of some values; one without a test always does."""
+    if test is None:
+        return [True] * len(points)
+    of_point = _substitute(test, column)
+    return [bool(evaluate(of_point, Facts({"·": point}))) for point in points]
 
 
 def _substitute(expr: Expr, column: Expr) -> Expr:

@@ -8,9 +8,8 @@ unless both sides are equal. What occurs in several places stays one object, so 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import is_dataclass
 from math import gcd
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from engine.dataclass import dataclass
 from engine.expr import distinct
@@ -121,6 +120,7 @@ class Known:
 
 Condition: TypeAlias = Truth | Flag | Test | All | AnyOf | Negate | Known
 Node: TypeAlias = Term | Condition
+_NODES = frozenset(get_args(Node))
 
 ZERO, ONE = Const(0), Const(1)
 
@@ -256,7 +256,8 @@ def nodes(*roots: Node) -> Iterator[Node]:
         yield node
         for name in reversed(node.__match_args__):
             held = getattr(node, name)
-            waiting += [part for part in (reversed(held) if isinstance(held, tuple) else (held,)) if is_dataclass(part)]  # type: ignore[misc]
+            parts = reversed(held) if isinstance(held, tuple) else (held,)
+            waiting += [part for part in parts if part.__class__ in _NODES]
 
 
 def has_call(node: Node) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import gcd
+from typing import NamedTuple
 
 from engine.dataclass import dataclass
 from engine.errors import EvaluationError
@@ -43,8 +44,7 @@ CONDITIONS = frozenset(("truth", "flag", "test", "all", "any", "not", "known"))
 LEAVES = frozenset(("const", "word", "null", "column", "truth", "flag"))
 
 
-@dataclass(frozen=True, slots=True)
-class Vertex:
+class Vertex(NamedTuple):
     """A node by its kind, its own value (a number, a word, an operator, a name) and its parts' numbers."""
 
     kind: str
