@@ -20,7 +20,7 @@ Written by `python -m benchmarks.scale --write docs/performance.md`; do not edit
 
 Machine: {machine}. Versions: {versions}.
 Seed {seed}. Arguments: `{arguments}`.
-Other programs ran on the machine at the time: compare within a table, not across pages.
+{load}Compare within a table, not across pages.
 
 Four workloads over boundary-heavy rows (a fifth to a third of them on a threshold or one fen beside it, unknowns
 included); every peer's answers are held against an exact oracle in the same run ("wrong": rows that differ of those
@@ -62,8 +62,10 @@ BY_HAND = ("polars", "polars-stream")
 REMARKS = """What lies behind the figures:
 
 - From CSV to CSV, Hegui proves of every cell that it can be read as it stands, lists what it refuses, adds up what it
-  decided; the hand-written query takes every cell to be right. Beside one that checks its cells too the gap narrows.
-  At a million rows the start-up (modules, pack, provision; the hand-written has none) is a good part of the whole.
+  decided; the hand-written program takes every cell to be right. Beside one that checks its cells too the gap closes.
+  Whole programs are timed, from the shell to the shell. The work alone, in brackets, is what they tell themselves: from
+  the first look at the file to the last byte written. Before it both load Polars, and Hegui its modules, the pack and
+  the provision, which is a good part of the whole at a million rows.
 - In memory Hegui also looks up whether days reach the calendar's end, and names the facts that would decide an
   undetermined row; where a block's rows lack the same ones throughout that costs little.
 - OpenFisca and PolicyEngine answer in 32-bit floats, which is fast and wrong (below).
@@ -83,11 +85,9 @@ def _aims(results: Results) -> str:
             )
             lines.append(f"| {aim} | {shown} | {'yes' if met else 'no'} |")
 
-    def ratios(peer: str, ours: str, rows: int, **kind: Any) -> list[float]:
-        pairs = [
-            [_best(results, peer=one, workload=name, rows=rows, **kind) for one in (ours, peer)] for name in WORKLOADS
-        ]
-        return [float(their["median"]) / float(our["median"]) for our, their in pairs if our and their]
+    def ratios(peer: str, ours: str, rows: int, of: str = "median") -> list[float]:
+        pairs = [[_quickest(results, peer=one, workload=name, rows=rows) for one in (ours, peer)] for name in WORKLOADS]
+        return [float(their[of] / our[of]) for our, their in pairs if our and their]
 
     def in_memory(peers: Sequence[str], rows: int, named: bool = False) -> list[float]:
         found = []
@@ -99,21 +99,22 @@ def _aims(results: Results) -> str:
 
     for rows in sorted({one["rows"] for one in results if one.get("peer") == "hegui" and one["rows"] >= 10**6}):
         line(
-            f"CSV to CSV, {rows:,} rows: at least 0.85× the hand-written",
-            ratios("polars", "hegui", rows, files=True),
+            f"CSV to CSV, {rows:,} rows, whole programs: at least 0.85× the hand-written",
+            ratios("polars", "hegui", rows),
             0.85,
         )
         line(
             "… beside one that checks its cells: at least 0.85×",
-            ratios("polars-checked", "hegui", rows, files=True),
+            ratios("polars-checked", "hegui", rows),
             0.85,
         )
+        line("… the work alone: at least 0.85× the hand-written", ratios("polars", "hegui", rows, "work"), 0.85)
         more = [our - their for our, their in _peaks(results, rows)]
         line("… peak memory: at most 50 MB more than the hand-written", more, None, 50, " MB")
     book = [
         ratio
         for rows in {one["rows"] for one in results if one.get("peer") == "hegui-xlsx" and "rows" in one}
-        for ratio in ratios("hegui-xlsx", "floor-xlsx", rows, files=True)
+        for ratio in ratios("hegui-xlsx", "floor-xlsx", rows)
     ]
     line("a workbook of 100,000 rows × 12: at most 2× reading and writing alone", book, None, 2)
     for rows in sorted({one["rows"] for one in results if one.get("peer") == "hegui-polars" and one["rows"] >= 10**6}):
@@ -168,9 +169,10 @@ def _by_row_ratios(results: Results, peer: str) -> list[float]:
     return found
 
 
-def page(results: Results, machine: str, seed: int, arguments: str) -> str:
+def page(results: Results, machine: str, seed: int, arguments: str, loads: Sequence[float]) -> str:
     versions = ", ".join(f"{name} {found}" for name in _PACKAGES if (found := _version(name)))
-    parts = [INTRODUCTION.format(machine=machine, versions=versions, seed=seed, arguments=arguments)]
+    load = f"Load of the machine when it began: {', '.join(f'{one:.1f}' for one in loads)}. " if loads else ""
+    parts = [INTRODUCTION.format(machine=machine, versions=versions, seed=seed, arguments=arguments, load=load)]
     parts += [
         "## Where the aims are met, and where not\n",
         _aims(results),
@@ -209,23 +211,36 @@ def _best(results: Results, **wanted: Any) -> Mapping[str, Any] | None:
     return min(found, key=lambda one: one["median"], default=None)
 
 
+def _quickest(results: Results, **wanted: Any) -> dict[str, Any] | None:
+    """The best times of some runs from file to file, the whole and the work alone, each of whichever run."""
+    found = [one for one in results if "work" in one and all(one.get(key) == value for key, value in wanted.items())]
+    best = min(found, key=lambda one: one["median"], default=None)
+    return best and {**best, "work": min(one["work"] for one in found)}
+
+
 def _files(results: Results) -> str:
     lines = [
-        "| from → to | rows | Hegui | start-up | by hand | speed | by hand, checked | speed | peak | hand's | same |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| from → to | rows | Hegui | by hand | speed | by hand, checked | speed | peak | hand's | same |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for rows in sorted({one["rows"] for one in results if one.get("files") and "rows" in one}):
         for (name, workload), end in product(WORKLOADS.items(), ("", "-quoted")):
-            ours = _best(results, files=True, peer=f"hegui{end}", workload=name, rows=rows)
-            theirs = _best(results, files=True, peer=f"polars{end}", workload=name, rows=rows)
-            checked = _best(results, files=True, peer=f"polars-checked{end}", workload=name, rows=rows)
-            if ours and theirs and checked:
+            found = {
+                peer: one
+                for peer in ("hegui", "polars", "polars-checked")
+                if (one := _quickest(results, workload=name, rows=rows, peer=f"{peer}{end}"))
+            }
+            if len(found) == 3:
+                ours, theirs, checked = found.values()
                 title = workload.title.lower() + (", texts in quotes" if end else "")
+                seconds = {peer: f"{one['median']:.2f} s ({one['work']:.2f})" for peer, one in found.items()}
+                speeds = {
+                    peer: f"{one['median'] / ours['median']:.2f}× ({one['work'] / ours['work']:.2f}×)"
+                    for peer, one in found.items()
+                }
                 lines.append(
-                    f"| CSV → CSV, {title} | {rows:,} | {ours['median']:.2f} s | {ours['ready']:.2f} s "
-                    f"| {theirs['median']:.2f} s "
-                    f"| {theirs['median'] / ours['median']:.2f}× "
-                    f"| {checked['median']:.2f} s | {checked['median'] / ours['median']:.2f}× "
+                    f"| CSV → CSV, {title} | {rows:,} | {seconds['hegui']} | {seconds['polars']} | {speeds['polars']} "
+                    f"| {seconds['polars-checked']} | {speeds['polars-checked']} "
                     f"| {ours['peak_mb']} MB | {theirs['peak_mb']} MB "
                     f"| {'yes' if theirs['same'] and checked['same'] else 'no'} |"
                 )
@@ -233,9 +248,9 @@ def _files(results: Results) -> str:
         floor = _best(results, files=True, peer="floor-xlsx", rows=rows)
         if ours and floor:
             lines.append(
-                f"| workbook → workbook, beside reading and writing alone | {rows:,} | {ours['median']:.2f} s | "
-                f"| {floor['median']:.2f} s | {floor['median'] / ours['median']:.2f}× | | | {ours['peak_mb']} MB "
-                f"| {floor['peak_mb']} MB | |"
+                f"| workbook → workbook, beside reading and writing alone | {rows:,} | {ours['median']:.2f} s "
+                f"| {floor['median']:.2f} s | {floor['median'] / ours['median']:.2f}× | | "
+                f"| {ours['peak_mb']} MB | {floor['peak_mb']} MB | |"
             )
     return "\n".join(lines) + "\n"
 

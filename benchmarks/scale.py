@@ -101,7 +101,8 @@ def main() -> None:
             found += [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
     else:
         names = ("sizes", "files", "book", "rounds", "passes")
-        note({"asked": " ".join(f"--{name} {getattr(given, name) or repr('')}" for name in names)})
+        asked = " ".join(f"--{name} {getattr(given, name) or repr('')}" for name in names)
+        note({"asked": asked, "load": os.getloadavg()[0]})
         sizes = [int(float(size)) for size in given.sizes.split(",") if size]
         for module, arguments, other in plans(sizes, given.rounds, given.passes):
             note(measure(module, arguments, given.peers_python if other else sys.executable))
@@ -110,8 +111,10 @@ def main() -> None:
     if given.results:
         given.results.write_text("\n".join(json.dumps(one) for one in found) + "\n", encoding="utf-8")
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    asked = [one["asked"] for one in found if "asked" in one]
-    text = page([one for one in found if "asked" not in one], machine, SEED, "`, then `".join(asked))
+    began = [one for one in found if "asked" in one]
+    measured = [one for one in found if "asked" not in one]
+    arguments, loads = "`, then `".join(one["asked"] for one in began), [one["load"] for one in began if "load" in one]
+    text = page(measured, machine, SEED, arguments, loads)
     if given.write:
         given.write.write_text(text, encoding="utf-8")
     else:
