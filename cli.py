@@ -20,7 +20,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from commands.results import form_of, result_options, width, write_result
+from commands.asked import asked_day, asked_pack
+from commands.results import form_of, report_problems, result_options, width, write_result
 from engine.errors import HeguiError, Lang, Problem, system_reason
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -125,40 +126,11 @@ def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     ctx.obj = {"lang": lang or default_lang(), "pack": pack_name}
 
 
-def _pack(ctx: click.Context) -> Any:
-    from engine.load import load_pack
-
-    return load_pack(ctx.obj["pack"])
-
-
-def _as_of(lang: Lang, text: str | None) -> date:
-    """The given day, or today, which is then printed: the only place that asks the machine for it."""
-    from engine.assessing import read_as_of
-
-    if text is not None:
-        found = read_as_of(text)
-        assert found is not None
-        return found
-    today = date.today()
-    click.echo(
-        f"基准日未给出，取今天 {today}（用 --as-of 指定）"
-        if lang == "zh"
-        else f"no day of assessment given, taking today {today} (use --as-of)",
-        err=True,
-    )
-    return today
-
-
 def _submitted_day(submission: Any) -> str | None:
     """The day the files themselves name, where they name one."""
     days = {case.as_of for case in submission.flat} if not submission.cases else set()
     days = days or {submission.as_of}
     return max(days).isoformat() if None not in days else None
-
-
-def _report_problems(problems: Sequence[Problem], lang: Lang) -> None:
-    for problem in problems:
-        click.echo(problem.render(lang), err=True)
 
 
 # check
@@ -215,10 +187,10 @@ def check(
             if lang == "en"
             else "--explain：CSV 里写不了理由，请写 .md、.txt、.json 或 .xlsx"
         )
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     chosen = _readings(pack, readings)
     submission = read_facts(files, dossiers=_dossiers(pack, files), provision=pack.find, record=record)
-    day = _as_of(lang, as_of or _submitted_day(submission))
+    day = asked_day(lang, as_of or _submitted_day(submission))
     count = len(submission.cases) + len(submission.flat)
     if count >= MANY:
         click.echo(
@@ -234,7 +206,7 @@ def check(
     write_result(
         form, output, lang, lambda: _tables(pack, checked, lang, listed), lambda: _json(checked, day), reasons
     )
-    _report_problems(problems, lang)
+    report_problems(problems, lang)
     _summary(submission, checked, day, lang)
     if keep or audit_url:
         from commands.audit import keep_check
@@ -391,7 +363,7 @@ def rules_list(ctx: click.Context, words: tuple[str, ...], kind: str | None, pla
     from engine.describe import provision_list
 
     lang: Lang = ctx.obj["lang"]
-    pack = _pack(ctx).load_all()
+    pack = asked_pack(ctx).load_all()
     table, entries = provision_list(pack, lang, kind, plan, words)
     write_result(form, None, lang, lambda: [table], lambda: entries)
 
@@ -406,7 +378,7 @@ def rules_show(ctx: click.Context, identity: str, as_json: bool) -> None:
 
     from engine.describe import describe_provision, provision_data
 
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     provision = pack.provision(identity)
     if as_json:
         click.echo(json.dumps(provision_data(provision), ensure_ascii=False, indent=2))
@@ -435,7 +407,7 @@ def facts_template(ctx: click.Context, what: str, output: Path) -> None:
         raise click.UsageError(
             f"{output.name}: a template is a workbook, .xlsx" if lang == "en" else f"{output.name}：模板是 .xlsx 工作簿"
         )
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     source = pack.dossiers.get(what) or pack.provision(what)
     write_template(output, source, lang)
     click.echo(str(output))
@@ -450,7 +422,7 @@ def facts_schema(ctx: click.Context, what: str) -> None:
 
     from facts.models import dossier_schema, json_schema
 
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     dossier = pack.dossiers.get(what)
     schema = dossier_schema(dossier) if dossier is not None else json_schema(what, pack.provision(what).facts)
     click.echo(json.dumps(schema, ensure_ascii=False, indent=2))
@@ -465,9 +437,9 @@ def facts_validate(ctx: click.Context, files: tuple[Path, ...], record: str | No
     from facts.reading import read_facts
 
     lang: Lang = ctx.obj["lang"]
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     submission = read_facts(files, dossiers=pack.dossiers, provision=pack.find, record=record)
-    _report_problems(submission.problems, lang)
+    report_problems(submission.problems, lang)
     click.echo(_counts(submission, lang))
     ctx.exit(2 if submission.errors else 0)
 

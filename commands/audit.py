@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
+from commands.results import form_of, result_options, write_result
 from engine.errors import Lang
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -94,25 +95,16 @@ def audit_group() -> None:
 
 @audit_group.command("list")
 @_where
-@click.option("--format", "form", type=click.Choice(["table", "json", "csv", "md"]), default="table", show_default=True)
+@result_options
 @click.pass_context
-def audit_list(ctx: click.Context, url: str | None, form: str) -> None:
+def audit_list(ctx: click.Context, url: str | None, form: str | None, output: Path | None) -> None:
     """Every record: when, which pack and program, which files, what came out / 全部记录."""
-    from engine import output
     from engine.report import Table
 
     lang: Lang = ctx.obj["lang"]
+    form = form_of(form, output, lang)
     with _log(url) as log:
         runs = list(log.runs())
-    if form == "json":
-        click.echo(
-            json.dumps(
-                [{"number": item.number, "hash": item.hash, **item.run.head} for item in runs],
-                ensure_ascii=False,
-                indent=2,
-            )
-        )
-        return
     headers = (
         ("记录", "时间 (UTC)", "命令", "规则包", "基准日", "文件", "结论", "哈希")
         if lang == "zh"
@@ -131,11 +123,8 @@ def audit_list(ctx: click.Context, url: str | None, form: str) -> None:
         )
         for item in runs
     ]
-    table = Table("", headers, tuple(rows))
-    if form == "csv":
-        click.echo(output.csv_text([table]), nl=False)
-    else:
-        click.echo(output.markdown_text(table) if form == "md" else output.terminal_text(table))
+    data = [{"number": item.number, "hash": item.hash, **item.run.head} for item in runs]
+    write_result(form, output, lang, lambda: [Table("", headers, tuple(rows))], lambda: data)
 
 
 def _outcome_counts(counts: Mapping[str, Any], lang: Lang) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
+from commands.asked import asked_day, asked_pack
+from commands.results import report_problems
 from engine.errors import FactError, Lang
 
 
@@ -50,13 +51,12 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
           problems: Path | None, annotate: bool, together: bool, resume: bool) -> None:
     """Assess large files: every row, in order, nothing lost / 批量核算大文件 (csv, xlsx, jsonl, parquet)."""
     from engine.evaluate.sql_run import engine_named
-    from engine.load import load_pack
     from facts.batch import Batch, Options, Summary
     from facts.batch_folder import Folder, expand
 
     lang: Lang = ctx.obj["lang"]
-    pack = load_pack(ctx.obj["pack"])
-    day = _day(as_of, lang)
+    pack = asked_pack(ctx)
+    day = asked_day(lang, as_of)
     options = Options(provisions, record, day, shape, lang, annotate,
                       engine=lambda: engine_named(engine, memory_limit, master))
     files, left = expand(inputs)
@@ -90,8 +90,7 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
                     bar.finish(summary.rows_in)
             except FactError as error:
                 failed += 1
-                for problem in error.problems:
-                    click.echo(problem.render(lang), err=True)
+                report_problems(error.problems, lang)
                 continue
             if folder is not None:
                 folder.done(path)
@@ -121,19 +120,6 @@ def _end_in_order() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # `nohup` has it ignored
             signal.signal(number, stop)
-
-
-def _day(as_of: str | None, lang: Lang) -> date:
-    from engine.assessing import read_as_of
-
-    if as_of is not None:
-        found = read_as_of(as_of)
-        assert found is not None, "a text is read or refused"
-        return found
-    today = date.today()
-    click.echo(f"基准日未给出，取今天 {today}（用 --as-of 指定）" if lang == "zh"
-               else f"no day of assessment given, taking today {today} (use --as-of)", err=True)
-    return today
 
 
 class _Bar:

@@ -7,48 +7,20 @@ read files.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from commands.results import form_of, result_options, write_result
+from commands.asked import asked_day, asked_pack
+from commands.results import form_of, report_problems, result_options, write_result
 from engine.errors import FactError, Lang, Problem
 
 if TYPE_CHECKING:
-    from engine.load import Pack
+    pass
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _pack(ctx: click.Context) -> Pack:
-    from engine.load import load_pack
-
-    return load_pack(ctx.obj["pack"])
-
-
-def _day(lang: Lang, text: str | None) -> date:
-    """The day of judgement; today where none is given, which is then printed."""
-    from engine.assessing import read_as_of
-
-    found = read_as_of(text)
-    if found is not None:
-        return found
-    today = date.today()
-    click.echo(
-        f"基准日未给出，取今天 {today}（用 --as-of 指定）"
-        if lang == "zh"
-        else f"no day of assessment given, taking today {today} (use --as-of)",
-        err=True,
-    )
-    return today
-
-
-def _report(problems: Sequence[Problem], lang: Lang) -> None:
-    for problem in problems:
-        click.echo(problem.render(lang), err=True)
 
 
 @click.command()
@@ -88,7 +60,7 @@ def due(
     assert end is not None
     if end < start:
         raise FactError(Problem("bad-window", fields={"start": start, "end": end}))
-    pack = _pack(ctx).load_all()
+    pack = asked_pack(ctx).load_all()
     schedule = load_schedule(pack)
     entries = None
     problems: list[Problem] = []
@@ -97,11 +69,11 @@ def due(
 
         entries, submission = read_ledger(ledgers, ledger_facts(pack))
         problems += submission.problems
-    day = _day(lang, as_of) if ledgers or as_of else start
+    day = asked_day(lang, as_of) if ledgers or as_of else start
     duties = list_duties(pack, schedule, start, end, day, entries, bureau)
     write_result(form, output, lang, lambda: [duty_table(pack, duties, lang)], lambda: duty_data(pack, duties))
     problems += duties.problems
-    _report(problems, lang)
+    report_problems(problems, lang)
     if any(problem.severity == "error" for problem in problems):
         ctx.exit(2)
     ctx.exit(1 if any(line.status in LATE for line in duties.lines) else 0)
@@ -129,11 +101,11 @@ def targets(
 
     lang: Lang = ctx.obj["lang"]
     form = form_of(form, output, lang, files)
-    pack = _pack(ctx).load_all()
+    pack = asked_pack(ctx).load_all()
     ends = period_end(pack, period)
     plan = load_plan(pack)
     sheets = read_target_sheets(files, plan)
-    day = _day(lang, as_of)
+    day = asked_day(lang, as_of)
     lines, problems = judge_targets(pack, plan, sheets.figures, ends, day)
     if one_by_one or form == "csv":
         tables = [lines_table(pack, lines, lang)]
@@ -143,7 +115,7 @@ def targets(
             tables.append(lines_table(pack, lines, lang, "明细" if lang == "zh" else "Figures"))
     write_result(form, output, lang, lambda: tables, lambda: target_data(lines, ends, day))
     problems = [*sheets.problems, *problems]
-    _report(problems, lang)
+    report_problems(problems, lang)
     kinds = {"accepted": ("采用", "accepted"), "rejected": ("退回", "rejected"), "skipped": ("略过", "skipped")}
     counts = [f"{words[lang == 'en']} {sheets.rows.get(kind, 0)}" for kind, words in kinds.items()]
     head = f"读入 {len(sheets.figures)} 个数；行：" if lang == "zh" else f"{len(sheets.figures)} figures read; rows: "
@@ -169,18 +141,18 @@ def allot(
 
     lang: Lang = ctx.obj["lang"]
     form = form_of(form, output, lang, files)
-    pack = _pack(ctx)
+    pack = asked_pack(ctx)
     known = load_allotments(pack)
     allotment = known.get(rule)
     if allotment is None:
         raise FactError(Problem("unknown-allotment", fields={"name": rule, "known": list(known)}))
     dossier = allotment.dossier
     submission = read_facts(files, dossiers={dossier.id: dossier}, record=dossier.subject)
-    day = _day(lang, as_of)
+    day = asked_day(lang, as_of)
     lines = assess_rows(pack, allotment, [case.subject for case in submission.cases], day)
     write_result(form, output, lang, lambda: [allotment_table(pack, allotment, lines, lang)],
                  lambda: allotment_data(allotment, lines))
-    _report(submission.problems, lang)
+    report_problems(submission.problems, lang)
     ctx.exit(2 if submission.errors else 0)
 
 
@@ -194,7 +166,7 @@ def readings(ctx: click.Context, prefix: str, form: str | None, output: Path | N
 
     lang: Lang = ctx.obj["lang"]
     form = form_of(form, output, lang)
-    pack = _pack(ctx).load_all()
+    pack = asked_pack(ctx).load_all()
     write_result(form, output, lang, lambda: [readings_table(pack, lang, prefix)], lambda: readings_data(pack, prefix))
 
 
@@ -212,10 +184,10 @@ def trace_source(ctx: click.Context, source: Path, form: str | None, output: Pat
 
     lang: Lang = ctx.obj["lang"]
     form = form_of(form, output, lang, [source])
-    pack = _pack(ctx).load_all()
+    pack = asked_pack(ctx).load_all()
     result = trace(pack, decode(read_bytes(source, str(source)), str(source)), load_source_notes(pack))
     write_result(form, output, lang, lambda: [trace_table(pack, result, lang)], lambda: trace_data(result))
-    _report(result.problems, lang)
+    report_problems(result.problems, lang)
     if any(problem.severity == "error" for problem in result.problems):
         ctx.exit(2)
     ctx.exit(1 if result.missing else 0)

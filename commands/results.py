@@ -100,6 +100,12 @@ def write_result(form: str, output: Path | None, lang: Lang, tables: Callable[[]
         temporary.write_text(text + "\n", encoding="utf-8-sig" if form == "csv" else "utf-8")
 
 
+def report_problems(problems: Iterable[Problem], lang: Lang) -> None:
+    """Each problem with its place and the way out, on stderr."""
+    for problem in problems:
+        click.echo(problem.render(lang), err=True)
+
+
 def width() -> int | None:
     """Columns of the terminal; None where the result does not go to one."""
     import shutil

@@ -22,6 +22,7 @@ from engine.describe import provision_data
 from engine.explain import explain
 from engine.model import ProvisionKind, Text
 from engine.values import yuan_text
+from facts.batch_files import FORMATS
 from facts.columns import Given
 from facts.models import dossier_schema, json_schema
 from facts.template import write_template
@@ -463,7 +464,7 @@ async def submit_batch(
             min_length=1,
             max_length=200,
             description="the file's name, as firms.xlsx",
-            pattern=r"(?i)\.(xlsx|xlsm|xls|ods|csv|tsv|txt|json|jsonl|ndjson|parquet|ya?ml)$",
+            pattern=rf"(?i)({'|'.join(map(re.escape, FORMATS))})$",
         ),
     ],
     as_of: Annotated[Day | None, Query(description="day of assessment; today where it is not given")] = None,

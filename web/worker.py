@@ -34,6 +34,7 @@ from facts.batch_files import BLOCKS
 from facts.columns import Given
 from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
+from facts.text import TEXT_NAMES, WORKBOOK_NAMES
 from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
 from web.grid import Origin, rows_of, write_rows
 from web.kept import FactStore
@@ -46,8 +47,7 @@ MAX_PROBLEMS = 2_000
 """Problems listed one by one; the counts cover all."""
 LARGE_FROM = 150_000
 """Bytes from which a table is assessed by columns; a row is explained when somebody asks."""
-LARGE_KINDS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xls", ".ods")
-WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+LARGE_KINDS = (*(name for name, kind in TEXT_NAMES.items() if kind == "csv"), *WORKBOOK_NAMES)
 CURABLE = frozenset(
     (
         "sheet-unrecognised",
@@ -123,7 +123,7 @@ def run(pack: Pack, source: Path, out: Path, order: Order, tell: Tell) -> None:
     shown = [problem.to_dict() | _cell(problem) for problem in problems[:MAX_PROBLEMS]]
     (out / "problems.json").write_text(json.dumps(shown, ensure_ascii=False), encoding="utf-8")
     excerpts = None
-    if source.suffix in WORKBOOKS:
+    if source.suffix in WORKBOOK_NAMES:
         excerpts = write_annotated(out / "annotated.xlsx", source, problems, verdicts, order.lang)
     elif source.suffix in LARGE_KINDS:
         headings = [column["heading"] for table in summary["tables"] for column in table["columns"]]
