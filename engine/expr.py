@@ -8,7 +8,8 @@ them with names resolved and types set; only checked trees are evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import field, fields, is_dataclass
+from functools import lru_cache
 from typing import TypeAlias, TypeVar
 
 from engine.dataclass import dataclass
@@ -217,12 +218,40 @@ T = TypeVar("T")
 
 
 def distinct(parts: Iterable[T]) -> list[T]:
-    """The parts without repetitions, in order. Few are compared one by one: to hash deep trees takes far longer."""
+    """The parts without repetitions, in order.
+
+    They are compared with each other, many only with those of the same outline: to hash deep trees takes far
+    longer, and where they share what is in them, longer than anybody waits.
+    """
     found = list(parts)
-    if len(found) > 16:
-        return list(dict.fromkeys(found))
     kept: list[T] = []
+    alike: dict[object, list[T]] = {}
     for part in found:
-        if not any(part is other or part == other for other in kept):
+        others = kept if len(found) <= FEW else alike.setdefault(_outline(part, OUTLINE), [])
+        if not any(part is other or part == other for other in others):
             kept.append(part)
+            if others is not kept:
+                others.append(part)
     return kept
+
+
+FEW = 16
+"""Parts that are all compared with each other."""
+OUTLINE = 3
+"""Levels of a part by which it is told from most others."""
+
+
+def _outline(part: object, depth: int) -> object:
+    """The outermost levels of a part; those of equal parts are equal."""
+    if isinstance(part, tuple):
+        return tuple(_outline(one, depth - 1) for one in part) if depth else len(part)
+    names = _compared(type(part))  # type: ignore[arg-type]  # a class can be hashed
+    if names is None:
+        return part
+    return (type(part), *(_outline(getattr(part, name), depth - 1) for name in names)) if depth else type(part)
+
+
+@lru_cache(maxsize=256)
+def _compared(of: type) -> tuple[str, ...] | None:
+    """The fields by which instances of a dataclass are compared; None where it is none."""
+    return tuple(field.name for field in fields(of) if field.compare) if is_dataclass(of) else None

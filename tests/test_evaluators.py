@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine import EvaluationError, Pack, load_pack, pack_names
+from engine.evaluate.columnar import column_plan
 from engine.evaluate.compiled import CompiledProvision
 from engine.evaluate.integers import term_value, truth_value
 from engine.expr import Literal, walk
@@ -187,3 +188,5 @@ def test_what_is_used_in_several_places_is_gone_through_once(chain: str, tmp_pat
         plan = normal_form(pack.provision("tiny.one"), {})
         sizes.append(sum(1 for _ in nodes(*(output.value for output in plan.outputs))))
         assert sizes[-1] <= 16 * length, sizes
+        columns = column_plan(pack.provision("tiny.one"), None)
+        assert sum(1 for _ in nodes(*columns.nodes())) <= 48 * length, length
