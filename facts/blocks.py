@@ -127,7 +127,7 @@ class BlockReader:
                      and bool(self.facts) and all(column.usable for column in self.facts.values()))
         names = (index for index in range(self.width)
                  if index not in self.facts or self.facts[index].of.type.kind is Kind.TEXT)
-        self.subject = self.key_index if self.key_index is not None else next(names, None)
+        self.subject = layout.naming if layout.naming is not None else next(names, None)
         self.parser = CellParser(self.columns, self.subject, source.delimiter)
 
     def _sample(self) -> list[list[str]]:

@@ -341,6 +341,11 @@ class RecordNames(FieldNames):
         return name in self.titles or re.sub(r"(情况|信息|明细|汇总)?(表|名单)?[\d()_\-]*$", "", name) in self.titles
 
 
+def is_ordinal(parts: Iterable[str]) -> bool:
+    """Whether a heading says that its column numbers the rows."""
+    return any(read_heading(part).ordinal for part in parts)
+
+
 def assign_columns(
     names: FieldNames,
     headings: Sequence[tuple[int, tuple[str, ...], Location]],
@@ -369,7 +374,7 @@ def assign_columns(
         text = column.heading
         if match is None:
             columns.append(replace(column, unit_by_hand=False))
-            if not column.field_by_hand and not any(read_heading(part).ordinal for part in parts):
+            if not column.field_by_hand and not is_ordinal(parts):
                 fields = {"heading": text, "suggestion": names.suggest(parts[-1] or text, taken)}
                 problems.append(Problem("unrecognised-column", place, fields, "warning"))
             continue

@@ -23,7 +23,7 @@ from facts.columns import FieldNames, unit_of
 from facts.expected import problem_for
 from facts.from_csv import csv_grid
 from facts.grid import Grid, cell_key
-from facts.headings import HEAD_ROWS, Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
+from facts.headings import HEAD_ROWS, NO_FIELD, Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
 from facts.tables import row_kind
 from facts.text import decode, kind_of, read_bytes
 
@@ -180,7 +180,7 @@ class _Reading:
         self.found.problems += [
             problem
             for problem in layout.problems
-            if not (problem.code == "unrecognised-column" and _is_area_heading(str(problem.fields["heading"])))
+            if not (problem.code in NO_FIELD and _is_area_heading(str(problem.fields["heading"])))
             and (problem.code != "rows-above-heading" or above)
         ]
         if not layout.usable:

@@ -61,6 +61,10 @@ HEADINGS = {
     "unrecognised-column": Wording(
         "列“{heading}”没有对应的栏目，未读取", "the column `{heading}` matches no field and is not read",
         "若应读取，改用模板中的栏目名", "if it should be read, use the field's name from the template"),
+    "column-names-rows": Wording(
+        "列“{heading}”没有对应的栏目，只用作各行的名称",
+        "the column `{heading}` matches no field, it only names the rows",
+        "若应读取，改用模板中的栏目名", "if it should be read, use the field's name from the template"),
     "duplicate-column": Wording(
         "“{heading}”与“{first}”（{first_at}）都是 {label}",
         "`{heading}` and `{first}` ({first_at}) are both {label_en}",

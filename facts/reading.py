@@ -293,7 +293,9 @@ class _Reading:
                 draft.tally.reject(draft.fault)
                 continue
             draft.tally.accept()
-            self.flat.append(FlatCase(target.provision.id, draft.row.values, None, "", draft.row.at))
+            at = draft.row.at
+            name = draft.name or at.cell or str(at.line)
+            self.flat.append(FlatCase(target.provision.id, draft.row.values, None, name, at))
 
     def unread(self, grid: Grid, found: Sequence[Found], file_known: bool) -> None:
         """A sheet that is no table we know, or could be several: its rows are counted, not read.

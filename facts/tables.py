@@ -157,7 +157,9 @@ class TableReader:
             self.short, fault = 0, "row"
         if found:
             self.problems += found
-        return Draft(Row(self.record, values, self._place(number)), self.tally, fault)
+        naming = self.layout.naming
+        name = "" if naming is None else cell_text(cells[naming])
+        return Draft(Row(self.record, values, self._place(number)), self.tally, fault, name)
 
     def _blank(self, number: int, cells: Sequence[object], covered: Covered) -> bool:
         """Whether a row without a true cell is blank: zeros, faults and merged keys are content."""

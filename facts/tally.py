@@ -127,8 +127,12 @@ class Tally:
 
 @dataclass(slots=True)
 class Draft:
-    """A row that was read; `fault` tells why it cannot be used, if so. It is counted when its case is built."""
+    """A row that was read; `fault` tells why it cannot be used, if so. It is counted when its case is built.
+
+    `name` is what its table's naming column says.
+    """
 
     row: Row
     tally: Tally
     fault: RejectKind | None = None
+    name: str = ""

@@ -197,6 +197,36 @@ def test_lines_whose_quotes_do_more_than_enclose_cells(monkeypatch: pytest.Monke
     assert delimiters_of(b'"a,b",c\nd,"e"', b",") == 2
 
 
+@pytest.mark.parametrize(("columns", "name", "said"), [
+    ({"部门": "教育局"}, "教育局", []),
+    ({"序号": "7", "部门": "教育局"}, "教育局", []),
+    ({"备注栏": "另报", "部门": "教育局"}, "教育局", ["unrecognised-column"]),
+    ({"备注栏": "另报"}, "另报", ["column-names-rows"]),
+    ({"序号": "7"}, "7", []),
+    ({}, None, []),
+])
+def test_rows_are_called_by_a_column_that_is_no_fact(
+        pack: Pack, tmp_path: Path, columns: dict[str, str], name: str | None, said: list[str]) -> None:
+    """In a batch and in a check; only a column that is not called like a name is remarked on."""
+    source = tmp_path / "in.csv"
+    rows = [[*columns, *HEADING.split(",")[1:]], [*columns.values(), "是", "1000", "900", "200"]]
+    source.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    submission = read_facts([source], dossiers={}, provision=pack.find, record=CUT)
+    assert [row["subject"] or None for row in rows_of(tmp_path / "out.csv")] == [name]
+    assert [case.label for case in submission.flat] == [name or "2"]  # the line
+    assert [problem.code for problem in summary.problems] == [one.code for one in submission.problems] == said
+
+
+def test_a_fact_that_is_not_recognised_is_not_passed_over_as_a_name(pack: Pack, tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("部门任务数,有无任务,实际争取(万元),下年公用经费(元)\n1000,是,900,200\n", encoding="utf-8")
+    summary = run(pack, source, tmp_path / "out.csv")
+    assert [problem.code for problem in summary.problems] == ["column-names-rows"]
+    assert "任务数" in summary.problems[0].help("zh") + str(summary.problems[0].fields)
+    assert [row["status"] for row in rows_of(tmp_path / "out.csv")] == [UNDETERMINED]
+
+
 def test_what_bytes_tell_of_lines_and_decimals() -> None:
     chance = random.Random(7)
     texts = ["", ".", "1.5", "1.25\n", ".123", "1..25", "1.2.345", "1.5e", "e5", "E.5", "5E-3", "abc.e", "万元,2.10\r\n,"]
