@@ -283,14 +283,24 @@ register(
             "没有记录类型 `{name}`", "there is no record type `{name}`", "现有：{known}", "there are: {known}"
         ),
         "system-error": Wording("系统不允许（{path}）：{reason_zh}", "the system does not allow it ({path}): {reason}"),
-        "unwritable-file": Wording("写不了 {path}：{reason_zh}", "{path} cannot be written: {reason}"),
+        "unwritable-file": Wording(
+            "写不了 {path}：{reason_zh}",
+            "{path} cannot be written: {reason}",
+            "看文件夹是否存在、能否写入、磁盘是否已满",
+            "see whether its folder exists, can be written to, and the disk has room",
+        ),
         "output-is-input": Wording(
             "结果会写到输入上：{path}",
             "the results would be written over the input: {path}",
             "换一个文件名或文件夹",
             "use another name or folder",
         ),
-        "unreadable-file": Wording("读不了 {path}：{reason_zh}", "{path} cannot be read: {reason}"),
+        "unreadable-file": Wording(
+            "读不了 {path}：{reason_zh}",
+            "{path} cannot be read: {reason}",
+            "看文件是否完整、能否读取；用原来的程序打开再另存",
+            "see whether it is whole and may be read; open it where it came from and save it again",
+        ),
         "part-missing": Wording(
             "没有安装 {module}",
             "{module} is not installed",
