@@ -237,9 +237,11 @@ class BlockReader:
                  first: bool, data: bytes = b"") -> None:
         """Cells by whole columns; the rows that hold anything unusual one by one, from their lines if there are any."""
         height = cells.height
-        doubtful = []
-        if first and height and is_numbering(next(self._texts(cells, _numbers(0, 1), data[: data.find(b"\n") + 1]))):
-            doubtful.append(pl.Series([True]).extend_constant(False, height - 1))
+        doubtful: list[pl.Series] = []
+        if first and height:
+            line = data[: data.find(b"\n") + 1 or len(data)]
+            if is_numbering(next(self._texts(cells, _numbers(0, 1), line))):
+                doubtful.append(pl.Series([True]).extend_constant(False, height - 1))
         found: dict[str, pl.Series] = {}
         for index, column in enumerate(self.columns):
             own = cells.to_series(index)
