@@ -248,13 +248,13 @@ def _readings(pack: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
 
 def _tables(pack: Any, checked: Any, lang: Lang, problems: Sequence[Problem]) -> list[Any]:
     """A table for each dossier and one for provisions by themselves; one more for problems, if there are any."""
-    from engine.report import dossier_table, flat_table, problem_table
+    from engine.report import dossier_table, flat_table, problem_table, row_name
 
     tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
     if checked.flat:
-        tables.append(
-            flat_table(pack, [outcome for _, outcome in checked.flat], [label for label, _ in checked.flat], lang)
-        )
+        several = len(checked.flat) > 1
+        names = [row_name(given.label, given.at, lang) if several else given.label for given, _ in checked.flat]
+        tables.append(flat_table(pack, [outcome for _, outcome in checked.flat], names, lang))
     return [*tables, problem_table(problems, lang)] if problems else tables
 
 

@@ -128,7 +128,7 @@ def _row_from(data: Mapping[str, Any]) -> Row:
 def outcomes_data(checked: Checked) -> dict[str, Any]:
     """The outcomes of a run as plain data; the reasoning is left out, for the facts give it again."""
     return {
-        "flat": [{"label": label, **outcome_data(outcome)} for label, outcome in checked.flat],
+        "flat": [{"label": given.label, **outcome_data(outcome)} for given, outcome in checked.flat],
         "dossiers": [
             _dossier_data(name, outcome) for name, outcomes in checked.dossiers.items() for outcome in outcomes
         ],

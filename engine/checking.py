@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a submission came to; `agenda` tells which engine built the agendas."""
+    """What a submission came to, facts of single provisions with their outcome; `agenda`: who built the agendas."""
 
     dossiers: Mapping[str, tuple[DossierOutcome, ...]]
-    flat: tuple[tuple[str, Outcome], ...]
+    flat: tuple[tuple[FlatLike, Outcome], ...]
     agenda: Text
     problems: tuple[Problem, ...] = ()
 
@@ -100,7 +100,7 @@ def check_submission(
     the others go on.
     """
     problems: list[Problem] = []
-    flat: list[tuple[str, Outcome]] = []
+    flat: list[tuple[FlatLike, Outcome]] = []
     for given in submission.flat:
         try:
             provision = choose_reading(pack.provision(given.provision), (readings or {}).get(given.provision))
@@ -108,7 +108,7 @@ def check_submission(
         except EvaluationError as error:
             problems += [replace(problem, location=given.at) for problem in error.problems]
             continue
-        flat.append((given.label, outcome))
+        flat.append((given, outcome))
     submitted: dict[str, dict[str, set[str]]] = {}
     for table in submission.tables:
         if table.dossier is not None and table.record is not None:

@@ -381,7 +381,7 @@ def _amounts(pack: Pack, submission: SubmissionLike, as_of: date | None) -> dict
     for outcomes in checked.dossiers.values():
         for outcome in outcomes:
             add(outcome.subject, outcome.total)
-    for label, single in checked.flat:
+    for given, single in checked.flat:
         amount = single.values.get("amount", 0)
-        add(label, None if single.status == "undetermined" else int(Fraction(amount)))  # type: ignore[arg-type]
+        add(given.label, None if single.status == "undetermined" else int(Fraction(amount)))  # type: ignore[arg-type]
     return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from string import ascii_uppercase
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.dataclass import dataclass
@@ -17,6 +18,7 @@ from engine.kinds import ADVERSE, LABELS, UNDETERMINED
 from engine.load import Pack
 from engine.model import Dossier, FromField, Text
 from engine.outcome import Outcome
+from engine.source import Location
 from engine.types import Kind, Type
 from engine.values import Value, decimal_text, money_text, percent_text
 
@@ -110,6 +112,12 @@ def _clauses(outcomes: Sequence[Outcome]) -> str:
         plan, _, path = clause(outcome).partition(" ")
         plans.setdefault(plan, []).append(path)
     return "；".join(f"{plan} {'；'.join(dict.fromkeys(paths))}" for plan, paths in plans.items())
+
+
+def row_name(label: str, at: Location, lang: Lang) -> str:
+    """What a row's facts are called: by their label, else by the number of the row."""
+    number = at.line if at.cell is None else at.cell.lstrip(ascii_uppercase)
+    return label or (f"第{number}行" if lang == "zh" else f"row {number}")
 
 
 def flat_table(pack: Pack, outcomes: Sequence[Outcome], labels: Sequence[str], lang: Lang) -> Table:

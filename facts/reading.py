@@ -293,9 +293,7 @@ class _Reading:
                 draft.tally.reject(draft.fault)
                 continue
             draft.tally.accept()
-            at = draft.row.at
-            name = draft.name or at.cell or str(at.line)
-            self.flat.append(FlatCase(target.provision.id, draft.row.values, None, name, at))
+            self.flat.append(FlatCase(target.provision.id, draft.row.values, None, draft.name, draft.row.at))
 
     def unread(self, grid: Grid, found: Sequence[Found], file_known: bool) -> None:
         """A sheet that is no table we know, or could be several: its rows are counted, not read.

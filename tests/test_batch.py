@@ -209,12 +209,14 @@ def test_rows_are_called_by_a_column_that_is_no_fact(
         pack: Pack, tmp_path: Path, columns: dict[str, str], name: str | None, said: list[str]) -> None:
     """In a batch and in a check; only a column that is not called like a name is remarked on."""
     source = tmp_path / "in.csv"
-    rows = [[*columns, *HEADING.split(",")[1:]], [*columns.values(), "是", "1000", "900", "200"]]
+    rows = [[*columns, *HEADING.split(",")[1:]], *[[*columns.values(), "是", "1000", "900", "200"]] * 2]
     source.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
     summary = run(pack, source, tmp_path / "out.csv")
     submission = read_facts([source], dossiers={}, provision=pack.find, record=CUT)
-    assert [row["subject"] or None for row in rows_of(tmp_path / "out.csv")] == [name]
-    assert [case.label for case in submission.flat] == [name or "2"]  # the line
+    assert [row["subject"] or None for row in rows_of(tmp_path / "out.csv")] == [name] * 2
+    assert [case.label for case in submission.flat] == [name or ""] * 2
+    shown = CliRunner().invoke(cli.main, ["--lang", "zh", "check", str(source), "--record", CUT, "--as-of", "2019-12-31"])
+    assert f"│ {name or '第3行'} " in shown.stdout
     assert [problem.code for problem in summary.problems] == [one.code for one in submission.problems] == said
 
 

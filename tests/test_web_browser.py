@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -199,6 +200,22 @@ def test_a_large_file_gets_its_units_and_tells_its_reasons(page: Page, tmp_path:
     expect(reasons).to_be_hidden()
     page.get_by_role("link", name="有误的单元格").click()
     expect(page.locator("td.faulty.error").first).to_contain_text("7O3")
+
+
+def test_a_field_chosen_before_the_script_has_come_gets_its_units(page: Page, tmp_path: Path) -> None:  # type: ignore[valid-type]
+    page.goto("/batch")
+    page.locator("#day").fill("2019-12-31")
+    page.set_input_files("#file", large_file(tmp_path / "各部门.csv"))
+    page.wait_for_selector(".tabs", timeout=120_000)
+    page.get_by_role("link", name="列的识别").click()
+    held: list[Any] = []
+    page.route("**/hegui.js*", lambda route: held.append(route))  # no builtin is taken here
+    page.reload(wait_until="commit")
+    page.get_by_label("今年目标", exact=True).select_option(label="争取资金任务")
+    unit = page.get_by_label("今年目标 的单位")
+    expect(unit).to_be_hidden()
+    held[0].continue_()
+    unit.select_option("万元")
 
 
 def large_file(path: Path) -> Path:

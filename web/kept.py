@@ -19,6 +19,7 @@ from urllib.parse import quote
 import polars as pl
 
 from engine.batch import ROW, SUBJECT, Program, Words
+from engine.checking import FlatLike
 from engine.load import Pack
 from engine.model import Case, Field, Row
 from engine.source import NOWHERE
@@ -69,7 +70,7 @@ class FactStore(Keep):
         self.at[self._count] = case.subject.at.sheet or "", case.subject.at.cell or ""
         return self._add({"dossier": case.dossier, "rows": rows})
 
-    def add_flat(self, one: FlatCase) -> int:
+    def add_flat(self, one: FlatLike) -> int:
         """Keeps the facts of a provision and gives their number."""
         self.at[self._count] = one.at.sheet or "", one.at.cell or ""
         day = one.as_of.isoformat() if one.as_of else None

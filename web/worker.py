@@ -26,13 +26,12 @@ from engine.kinds import ADVERSE, UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.model import Case, Text
 from engine.output import csv_text, safe_text, write_xlsx
-from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line, notes
+from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line, notes, row_name
 from engine.source import Location
 from engine.values import yuan_text
 from facts.batch import Options
 from facts.batch_files import BLOCKS
 from facts.columns import Given
-from facts.from_tree import FlatCase
 from facts.reading import Submission, read_facts
 from facts.text import TEXT_NAMES, WORKBOOK_NAMES
 from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
@@ -190,8 +189,8 @@ def run_cases(
     elif targets is not None:
         problems, tables = targets.problems, targets.tables(pack, lang)
     else:
-        problems, tables = [*submission.problems, *checked.problems], tables_of(pack, submission, checked, lang)
-        origins = _keep(pack, submission, checked, out / "facts.db")
+        problems, tables = [*submission.problems, *checked.problems], tables_of(pack, checked, lang)
+        origins = _keep(pack, checked, out / "facts.db")
     write_rows(out / "rows.db", [rows_of(table, of or ()) for table, of in zip_longest(tables, origins)])
     write_xlsx(out / "results.xlsx", tables, _reasons(pack, checked, lang), lang)
     (out / "results.csv").write_text(csv_text(tables), encoding="utf-8-sig")
@@ -243,22 +242,16 @@ def _portions(submission: Submission) -> Iterator[_Portion]:
         yield _Portion((), submission.flat[start : start + size], submission.tables)
 
 
-def _assessed_facts(submission: Submission, checked: Checked) -> list[FlatCase]:
-    """The facts of provisions that came to an outcome; those beyond the calendar are problems at their place."""
-    failed = {problem.location for problem in checked.problems}
-    return [one for one in submission.flat if one.at not in failed]
-
-
-def tables_of(pack: Pack, submission: Submission, checked: Checked, lang: Lang) -> list[Table]:
+def tables_of(pack: Pack, checked: Checked, lang: Lang) -> list[Table]:
     """The result tables, the same that `hegui check` prints; a row without a name goes by its number."""
     tables = [dossier_table(pack, pack.dossiers[name], outcomes, lang) for name, outcomes in checked.dossiers.items()]
     if checked.flat:
-        labels = [one.label or _row_name(one.at, lang) for one in _assessed_facts(submission, checked)]
+        labels = [row_name(given.label, given.at, lang) for given, _ in checked.flat]
         tables.append(flat_table(pack, [outcome for _, outcome in checked.flat], labels, lang))
     return tables
 
 
-def _keep(pack: Pack, submission: Submission, checked: Checked, path: Path) -> list[list[Origin | None]]:
+def _keep(pack: Pack, checked: Checked, path: Path) -> list[list[Origin | None]]:
     """Keeps the facts of every case; for each result table the origins of its rows."""
     found: list[list[Origin | None]] = []
     with closing(FactStore(path)) as store:
@@ -280,15 +273,10 @@ def _keep(pack: Pack, submission: Submission, checked: Checked, path: Path) -> l
             found.append(origins)
         if checked.flat:
             origins = []
-            for one, (_, told) in zip(_assessed_facts(submission, checked), checked.flat, strict=True):
-                origins.append(Origin(store.add_flat(one), 0, told.provision, told.status, told.amount or ""))
+            for given, told in checked.flat:
+                origins.append(Origin(store.add_flat(given), 0, told.provision, told.status, told.amount or ""))
             found.append(origins)
     return found
-
-
-def _row_name(at: Location, lang: Lang) -> str:
-    number = at.line if at.cell is None else row_number(at.cell)
-    return f"第{number}行" if lang == "zh" else f"row {number}"
 
 
 def _reasons(pack: Pack, checked: Checked, lang: Lang) -> list[str]:

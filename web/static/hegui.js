@@ -219,7 +219,7 @@ if (why) {
 
 // Columns corrected: a unit that fits the field, and a field for one column only
 
-for (const table of document.querySelectorAll("[data-mapping]"))
+for (const table of document.querySelectorAll("[data-mapping]")) {
   table.addEventListener("change", (event) => {
     if (!event.target.matches("[data-field-of-column]")) return;
     fitUnits(event.target);
@@ -229,6 +229,10 @@ for (const table of document.querySelectorAll("[data-mapping]"))
         fitUnits(other);
       }
   });
+  // A choice made before this ran, or brought back with the page, has units of its own as well.
+  for (const field of table.querySelectorAll("[data-field-of-column]"))
+    if (field.selectedOptions[0] !== (field.querySelector("option[selected]") ?? field.options[0])) fitUnits(field);
+}
 
 function fitUnits(field) {
   const unit = field.closest("tr").querySelector("[data-unit-of-column]");
