@@ -28,11 +28,11 @@ NAME = "单位"
 
 
 @lru_cache(maxsize=1)
-def _calendar() -> tuple[int, pl.Expr, pl.Expr]:
+def calendar() -> tuple[int, pl.Series, pl.Series]:
     """The first day, working days up to each day, and the day number of each working day."""
     base, working = working_table()
     days = pl.Series(working)
-    return base, pl.lit(days.cum_sum().cast(pl.Int32)), pl.lit(days.arg_true().cast(pl.Int32) + base)
+    return base, days.cum_sum().cast(pl.Int32), days.arg_true().cast(pl.Int32) + base
 
 
 def query(workload: Workload, frame: pl.LazyFrame, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
@@ -93,7 +93,8 @@ def query(workload: Workload, frame: pl.LazyFrame, keep: tuple[str, ...] = ()) -
                 pl.when("holds").then(0).otherwise(1).alias("status"),
                 pl.when("holds").then(subsidy).otherwise(0).alias("amount"),
             )
-    base, passed_by, days = _calendar()
+    base, passed, working = calendar()
+    passed_by, days = pl.lit(passed), pl.lit(working)
     due = days.gather(passed_by.gather(c("document_received_on") - base) + 4)
     end = pl.when("submitted").then("submitted_on").otherwise("as_of")
     over = passed_by.gather(c("end") - base) - passed_by.gather(c("due_date") - base)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from benchmarks.by_hand import query
-from benchmarks.workloads import REWARDS, Workload, working_table
+from benchmarks import by_hand
+from benchmarks.workloads import REWARDS, Workload
 
 Run = Callable[[], dict[str, Any]]
 
@@ -22,9 +22,8 @@ Run = Callable[[], dict[str, Any]]
 @lru_cache(maxsize=1)
 def calendar() -> tuple[int, np.ndarray, np.ndarray]:
     """The first day, working days up to each day, and the day number of each working day."""
-    base, working = working_table()
-    passed = np.cumsum(working).astype(np.int32)
-    return base, passed, (np.flatnonzero(working) + base).astype(np.int32)
+    base, passed, working = by_hand.calendar()
+    return base, passed.to_numpy(), working.to_numpy()
 
 
 # Polars
@@ -32,7 +31,7 @@ def calendar() -> tuple[int, np.ndarray, np.ndarray]:
 
 def prepare_polars(workload: Workload, frame: pl.DataFrame, engine: Literal["in-memory", "streaming"]) -> Run:
     """Expressions over the table, by one of Polars' engines."""
-    plan = query(workload, frame.lazy())
+    plan = by_hand.query(workload, frame.lazy())
 
     def run() -> dict[str, Any]:
         found = plan.collect(engine=engine)

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from commands.asked import asked_day, asked_pack
 from commands.results import form_of, report_problems, result_options, write_result
 from engine.errors import FactError, Lang, Problem
-
-if TYPE_CHECKING:
-    pass
 
 F = TypeVar("F", bound=Callable[..., Any])
 

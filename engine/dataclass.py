@@ -1,8 +1,8 @@
 """Dataclasses that are made fast: `from engine.dataclass import dataclass`.
 
 Of the methods the standard library writes for a dataclass, each compiled as source, only `__init__`
-is left to it; comparing, hashing and showing are the same closures for every class. More than a
-hundred classes are made before a first file is read.
+is left to it; comparing, hashing and showing are the same closures for every class. Many classes are
+made before a first file is read.
 What they mean stays that of `dataclasses`, but for `frozen`: it holds by type checking (mypy), not while
 running, and makes instances comparable and hashable by their fields.
 """

@@ -227,11 +227,10 @@ def distinct(parts: Iterable[T]) -> list[T]:
     kept: list[T] = []
     alike: dict[object, list[T]] = {}
     for part in found:
-        others = kept if len(found) <= FEW else alike.setdefault(_outline(part, OUTLINE), [])
+        others = alike.setdefault(_outline(part, OUTLINE) if len(found) > FEW else None, [])
         if not any(part is other or part == other for other in others):
             kept.append(part)
-            if others is not kept:
-                others.append(part)
+            others.append(part)
     return kept
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
-from string import ascii_uppercase
 from typing import TYPE_CHECKING, TypeAlias
 
 from engine.dataclass import dataclass
@@ -116,8 +115,7 @@ def _clauses(outcomes: Sequence[Outcome]) -> str:
 
 def row_name(label: str, at: Location, lang: Lang) -> str:
     """What a row's facts are called: by their label, else by the number of the row."""
-    number = at.line if at.cell is None else at.cell.lstrip(ascii_uppercase)
-    return label or (f"第{number}行" if lang == "zh" else f"row {number}")
+    return label or (f"第{at.row}行" if lang == "zh" else f"row {at.row}")
 
 
 def flat_table(pack: Pack, outcomes: Sequence[Outcome], labels: Sequence[str], lang: Lang) -> Table:

@@ -42,6 +42,14 @@ class Location:
             place = f"{place}: {self.path}" if place else self.path
         return place
 
+    @property
+    def row(self) -> int | None:
+        """The number of the line or of the cell's row (14 of `D14`); None where neither is known."""
+        if self.line is not None or self.cell is None:
+            return self.line
+        digits = "".join(char for char in self.cell if char.isdigit())
+        return int(digits) if digits else None
+
     def at(self, offset: int, width: int = 1, text: str | None = None) -> Location:
         """The same line, `offset` characters further on."""
         column = None if self.column is None else self.column + offset

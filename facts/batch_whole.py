@@ -160,17 +160,12 @@ def _renumbered(table: pl.DataFrame, places: Sequence[Location]) -> pl.DataFrame
     if not places:
         return table
     numbers = list(range(len(places)))
-    rows = [at.line if at.line is not None else _row_number(at.cell or "") for at in places]
+    rows = [at.row for at in places]
 
     def shown(name: str) -> pl.Expr:
         return pl.col(name).replace_strict(numbers, rows, default=None, return_dtype=pl.Int64)
 
     return table.with_columns(shown(name) for name in ("row", YIELDS) if name in table.columns)
-
-
-def _row_number(cell: str) -> int | None:
-    digits = "".join(char for char in cell if char.isdigit())
-    return int(digits) if digits else None
 
 
 def _block_of(program: Program, rows: Sequence[Mapping[str, Value | None]]) -> Block:

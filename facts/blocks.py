@@ -21,7 +21,6 @@ from engine.dataclass import dataclass
 from engine.errors import FactError, Problem
 from engine.model import Row
 from engine.source import Location
-from engine.types import Kind
 from engine.values import Value
 from facts.cell_parser import CellParser, without_empty
 from facts.column_reader import FactColumn, LabelColumn, either
@@ -125,9 +124,7 @@ class BlockReader:
                                            for index in range(self.width)]
         self.fast = (self.width > 1 and len(source.delimiter) == 1 and source.delimiter.isascii()
                      and bool(self.facts) and all(column.usable for column in self.facts.values()))
-        names = (index for index in range(self.width)
-                 if index not in self.facts or self.facts[index].of.type.kind is Kind.TEXT)
-        self.subject = layout.naming if layout.naming is not None else next(names, None)
+        self.subject = layout.naming if layout.naming is not None else next(iter(self.unheaded), None)
         self.parser = CellParser(self.columns, self.subject, source.delimiter)
 
     def _sample(self) -> list[list[str]]:

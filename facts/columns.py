@@ -341,9 +341,9 @@ class RecordNames(FieldNames):
         return name in self.titles or re.sub(r"(情况|信息|明细|汇总)?(表|名单)?[\d()_\-]*$", "", name) in self.titles
 
 
-def is_ordinal(parts: Iterable[str]) -> bool:
-    """Whether a heading says that its column numbers the rows."""
-    return any(read_heading(part).ordinal for part in parts)
+NO_FIELD = ("unrecognised-column", "column-names-rows")
+"""What is said of a column that names no field."""
+_CALLED = re.compile(r"名|单位|部门|企业|公司|机构|对象|name", re.IGNORECASE)
 
 
 def assign_columns(
@@ -351,11 +351,14 @@ def assign_columns(
     headings: Sequence[tuple[int, tuple[str, ...], Location]],
     money_unit: str | None,
     ratio_unit: str | None,
-) -> tuple[list[Column], list[Problem]]:
-    """What each column was taken for, with the problems of headings.
+    key: str | None = None,
+) -> tuple[list[Column], int | None, list[Problem]]:
+    """What each column was taken for, the index of the one that names the rows, and the problems of headings.
 
     `headings` holds, per column with a heading, its index, its texts from the top row down and its place.
-    Errors: `duplicate-column`, `unit-does-not-fit`; warnings: `unrecognised-column`, `unit-assumed`.
+    Rows are named by the field `key`; where there is none by the first column that names no field (one called
+    like a name before others), else by the first text, else by what numbers the rows.
+    Errors: `duplicate-column`, `unit-does-not-fit`; warnings: those of `NO_FIELD`, `unit-assumed`.
     """
     problems: list[Problem] = []
     columns: list[Column] = []
@@ -370,13 +373,20 @@ def assign_columns(
                         names.match(parts, counts[text])))
     first: dict[str, tuple[str, Location]] = {}
     taken = [match.field for *_, match in matches if match is not None]
+    ordinals = {column.index for column, parts, *_ in matches if any(read_heading(part).ordinal for part in parts)}
+    naming = _naming(names, {
+        column: None if match is None else match.field for column, *_, match in matches}, ordinals, key)
     for column, parts, place, match in matches:
         text = column.heading
         if match is None:
             columns.append(replace(column, unit_by_hand=False))
-            if not column.field_by_hand and not is_ordinal(parts):
-                fields = {"heading": text, "suggestion": names.suggest(parts[-1] or text, taken)}
+            if column.field_by_hand or column.index in ordinals:
+                continue
+            fields = {"heading": text, "suggestion": names.suggest(parts[-1] or text, taken)}
+            if column.index != naming:
                 problems.append(Problem("unrecognised-column", place, fields, "warning"))
+            elif fields["suggestion"] is not None or not _CALLED.search(text):
+                problems.append(Problem("column-names-rows", place, fields, "warning"))
             continue
         field = names.fields[match.field]
         if match.field in first:
@@ -398,7 +408,21 @@ def assign_columns(
             problems.append(Problem("unit-assumed", place, {
                 "heading": text, "unit": unit or "元"}, "warning"))  # fmt: skip
         columns.append(replace(column, field=match.field, unit=unit, unit_from=unit_from))
-    return columns, problems
+    return columns, naming, problems
+
+
+def _naming(
+    names: FieldNames, fields: Mapping[Column, str | None], ordinals: set[int], key: str | None
+) -> int | None:
+    """The index of the column that names the rows, of columns with the fields they name; see `assign_columns`."""
+    if key is not None:
+        return next((column.index for column, field in fields.items() if field == key), None)
+    own = [column for column, field in fields.items() if field is None]
+    others = [column for column in own if column.index not in ordinals]
+    called = [column for column in others if _CALLED.search(column.heading)]
+    texts = [column for column, field in fields.items()
+             if field is not None and names.fields[field].type.kind is Kind.TEXT]  # fmt: skip
+    return next((column.index for column in (*called, *others, *texts, *own)), None)
 
 
 def _unit_for(field: Field, own: str | None, money: str | None, ratio: str | None) -> tuple[str | None, UnitFrom]:

@@ -19,11 +19,11 @@ from engine.target_table import Figure, Plan
 from engine.values import Unreadable, fold
 from facts import problems as _wordings
 from facts.cells import Context, Reader, reader_for
-from facts.columns import FieldNames, unit_of
+from facts.columns import NO_FIELD, FieldNames, unit_of
 from facts.expected import problem_for
 from facts.from_csv import csv_grid
 from facts.grid import Grid, cell_key
-from facts.headings import HEAD_ROWS, NO_FIELD, Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
+from facts.headings import HEAD_ROWS, Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
 from facts.tables import row_kind
 from facts.text import decode, kind_of, read_bytes
 

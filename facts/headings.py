@@ -8,15 +8,14 @@ two records that fit equally well are a problem, not a guess.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 
 from engine.dataclass import dataclass
 from engine.errors import Problem
 from engine.model import Dossier, Provision, RecordType
 from engine.source import Location
-from engine.types import Kind
-from facts.columns import Column, FieldNames, GivenColumns, RecordNames, assign_columns, is_ordinal, sheet_units
+from facts.columns import Column, FieldNames, GivenColumns, RecordNames, assign_columns, sheet_units
 from facts.numbers import Fault, plain_number
 
 HEAD_ROWS = 40
@@ -99,8 +98,7 @@ class Found:
 class Layout:
     """How a table is to be read: its record, its heading rows, its columns, and what is wrong with them.
 
-    `naming` is the place of the column that names the rows: that of the key, else the first that is no fact (one
-    called like a name before others), else the first fact that is a text, else what numbers the rows.
+    `naming` is the place of the column that names the rows (`assign_columns`).
     """
 
     target: Target
@@ -242,14 +240,9 @@ def lay_out(head: Head, found: Found, place: Callable[[int, int], Location]) -> 
         row = last_row if parts[-1] else max(
             head.rows[found.first + level][0] for level, part in enumerate(parts) if part)
         headings.append((index, parts, place(row, index)))
-    columns, found_problems = assign_columns(
-        found.target.names, headings, money[0] if len(money) == 1 else None, ratio[0] if len(ratio) == 1 else None)
     key = found.target.key
-    naming = _naming(found.target, columns, {index for index, parts, _ in headings if is_ordinal(parts)})
-    if naming is not None and key is None:
-        where = next(at for index, _, at in headings if index == naming.index)
-        found_problems = [one for problem in found_problems if (
-            one := _as_naming(problem, naming) if problem.location == where else problem) is not None]
+    columns, naming, found_problems = assign_columns(
+        found.target.names, headings, money[0] if len(money) == 1 else None, ratio[0] if len(ratio) == 1 else None, key)
     problems += found_problems
     if key is not None and key not in {column.field for column in columns}:
         field_ = found.target.names.fields.get(key)
@@ -261,33 +254,7 @@ def lay_out(head: Head, found: Found, place: Callable[[int, int], Location]) -> 
     if crowded:
         problems.append(Problem("rows-above-heading", place(crowded[0], 0), {"count": len(crowded)}, "warning"))
     rows = tuple(head.rows[found.first + level][0] for level in range(found.depth))
-    return Layout(found.target, rows, tuple(columns), tuple(problems), None if naming is None else naming.index)
-
-
-NO_FIELD = ("unrecognised-column", "column-names-rows")
-"""What is said of a column that is no fact."""
-_NAMES = re.compile(r"名|单位|部门|企业|公司|机构|对象|name", re.IGNORECASE)
-
-
-def _naming(target: Target, columns: Sequence[Column], ordinals: Collection[int]) -> Column | None:
-    """The column that names the rows; see `Layout`."""
-    fields = target.names.fields
-    if target.key is not None:
-        return next((one for one in columns if one.field == target.key), None)
-    own = [one for one in columns if one.field is None]
-    others = [one for one in own if one.index not in ordinals]
-    called = [one for one in others if _NAMES.search(one.heading)]
-    texts = [one for one in columns if one.field is not None and fields[one.field].type.kind is Kind.TEXT]
-    return next(iter((*called, *others, *texts, *own)), None)
-
-
-def _as_naming(problem: Problem, column: Column) -> Problem | None:
-    """That a column is no fact, where it names the rows: nothing to be said of one that is called so."""
-    if problem.code != "unrecognised-column":
-        return problem
-    if problem.fields["suggestion"] is None and _NAMES.search(column.heading):
-        return None
-    return replace(problem, code="column-names-rows")
+    return Layout(found.target, rows, tuple(columns), tuple(problems), naming)
 
 
 def is_numbering(cells: Sequence[object]) -> bool:

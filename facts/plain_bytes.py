@@ -21,7 +21,7 @@ _Mask: TypeAlias = "np.ndarray[Any, np.dtype[np.bool_]]"
 
 
 def _codes(data: bytes) -> pl.Series:
-    """Each byte's number. NumPy would look at them where they are, but takes as long to load as copying 100 MB does."""
+    """Each byte's number. NumPy would look at them where they are, but is long in loading."""
     return pl.Series([data], dtype=pl.Binary).cast(pl.List(pl.UInt8)).explode()
 
 
@@ -92,18 +92,14 @@ def _odd_lines(part: _Bytes, mark: int) -> tuple[list[int], int]:
 
 def _may_open(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
     """Which quotes stand where a cell begins."""
-    import numpy as np
-
-    left = part[np.maximum(quotes - 1, 0)]
+    left = part[(quotes - 1).clip(min=0)]
     found: _Mask = (left == mark) | (left == _END) | (quotes == 0)
     return found
 
 
 def _may_close(part: _Bytes, quotes: _Places, mark: int) -> _Mask:
     """Which quotes stand where a cell ends."""
-    import numpy as np
-
-    right = part[np.minimum(quotes + 1, len(part) - 1)]
+    right = part[(quotes + 1).clip(max=len(part) - 1)]
     found: _Mask = (right == mark) | (right == _END) | (right == _RETURN) | (quotes == len(part) - 1)
     return found
 

@@ -156,12 +156,6 @@ def _excerpt(sheet: str, number: int, cells: Sequence[Any], marked: Mapping[int,
     }
 
 
-def row_number(cell: str) -> int | None:
-    """The row of a cell's name: 14 of `D14`."""
-    digits = "".join(char for char in cell if char.isdigit())
-    return int(digits) if digits else None
-
-
 def _worst(problems: Sequence[Problem]) -> str:
     return "error" if any(problem.severity == "error" for problem in problems) else "warning"
 

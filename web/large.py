@@ -19,13 +19,14 @@ from engine.load import Pack
 from engine.model import Text
 from engine.outcome import Outcome
 from engine.report import clause
+from engine.source import Location
 from facts.batch import Batch, Options
 from facts.columns import Column, column_letter
 from facts.grid import Grid
 from facts.headings import Target, candidates, lay_out, likely_headings
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally
-from web.annotate import Verdicts, row_number
+from web.annotate import Verdicts
 from web.grid import Origin, Rows, Stored, write_rows
 from web.kept import FactStore
 from web.views import fact_label
@@ -298,7 +299,7 @@ class _Results:
         found = {}
         for facts, told in self._told.items():
             sheet, cell = self.store.at[facts]
-            row = row_number(cell)
+            row = Location(cell=cell).row
             if row is None:
                 continue
             open_ones = sum(status == UNDETERMINED for status, _, _ in told)

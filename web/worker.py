@@ -34,7 +34,7 @@ from facts.batch_files import BLOCKS
 from facts.columns import Given
 from facts.reading import Submission, read_facts
 from facts.text import TEXT_NAMES, WORKBOOK_NAMES
-from web.annotate import Verdicts, row_number, text_excerpts, write_annotated
+from web.annotate import Verdicts, text_excerpts, write_annotated
 from web.grid import Origin, rows_of, write_rows
 from web.kept import FactStore
 from web.large import refused, run_large, tables_data
@@ -340,7 +340,7 @@ def _verdicts(pack: Pack, checked: Checked, lang: Lang) -> dict[tuple[str, int],
         dossier = pack.dossiers[name]
         for outcome in outcomes:
             place = outcome.case.subject.at if outcome.case is not None else None
-            row = row_number(place.cell) if place is not None and place.cell else None
+            row = place.row if place is not None and place.cell else None
             if place is None or row is None:
                 continue
             if outcome.undetermined:
