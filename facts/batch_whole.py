@@ -17,7 +17,6 @@ from engine.errors import FactError, Problem
 from engine.model import Case, Dossier
 from engine.source import Location
 from engine.types import Kind
-from engine.values import Value
 from facts.batch_files import Writer, open_writer
 from facts.blocks import Block
 from facts.from_tree import FlatCase
@@ -79,7 +78,7 @@ class WholeSubmission:
         target = provision_target(provision)
         chosen = self.batch.choose(target, fields & frozenset(provision.facts))
         places = [one.at for one in flat]
-        block = _block_of(chosen.program, [one.inputs for one in flat])
+        block = _block_of(chosen.program, flat)
         with self._writer(chosen.results) as writer:
             table, sums = self.batch.assess(chosen, block, lambda row: places[row])
             self._settle(block, sums)
@@ -168,13 +167,14 @@ def _renumbered(table: pl.DataFrame, places: Sequence[Location]) -> pl.DataFrame
     return table.with_columns(shown(name) for name in ("row", YIELDS) if name in table.columns)
 
 
-def _block_of(program: Program, rows: Sequence[Mapping[str, Value | None]]) -> Block:
-    """Typed rows as one block, numbered from 0."""
+def _block_of(program: Program, flat: Sequence[FlatCase]) -> Block:
+    """Typed rows as one block, numbered from 0; one without a label is called by its first text."""
     stored: dict[str, list[object]] = {name: [] for name in program.schema}
-    block = Block(pl.DataFrame(schema=program.schema), rows_in=len(rows))
+    block = Block(pl.DataFrame(schema=program.schema), rows_in=len(flat))
     text = next((name for name, of in program.fields.items() if of.type.kind is Kind.TEXT), None)
-    for number, values in enumerate(rows):
-        subject = values.get(text) if text is not None else None
+    for number, one in enumerate(flat):
+        values = one.inputs
+        subject = one.label or (values.get(text) if text is not None else None)
         shown = None if subject is None else str(subject)
         try:
             own = {name: program.words.stored(values.get(name), program.fields[name].type)

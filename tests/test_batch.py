@@ -207,13 +207,19 @@ def test_lines_whose_quotes_do_more_than_enclose_cells(monkeypatch: pytest.Monke
 ])
 def test_rows_are_called_by_a_column_that_is_no_fact(
         pack: Pack, tmp_path: Path, columns: dict[str, str], name: str | None, said: list[str]) -> None:
-    """In a batch and in a check; only a column that is not called like a name is remarked on."""
+    """In a batch of either kind of file and in a check; only a column that is not called like a name is remarked on."""
     source = tmp_path / "in.csv"
     rows = [[*columns, *HEADING.split(",")[1:]], *[[*columns.values(), "是", "1000", "900", "200"]] * 2]
     source.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
     summary = run(pack, source, tmp_path / "out.csv")
     submission = read_facts([source], dossiers={}, provision=pack.find, record=CUT)
     assert [row["subject"] or None for row in rows_of(tmp_path / "out.csv")] == [name] * 2
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)  # type: ignore[union-attr]  # a new workbook has a sheet
+    book.save(tmp_path / "in.xlsx")
+    run(pack, tmp_path / "in.xlsx", tmp_path / "book.csv")
+    assert [row["subject"] or None for row in rows_of(tmp_path / "book.csv")] == [name] * 2
     assert [case.label for case in submission.flat] == [name or ""] * 2
     shown = CliRunner().invoke(cli.main, ["--lang", "zh", "check", str(source), "--record", CUT, "--as-of", "2019-12-31"])
     assert f"│ {name or '第3行'} " in shown.stdout
