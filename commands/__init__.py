@@ -2,7 +2,7 @@
 
 import gc
 
-GARBAGE = 50_000
+GARBAGE = 250_000
 """Objects made before Python looks for rings of them that nobody holds: loading a library alone makes far more than
 it allows by default, and each look goes through all there are."""
 gc.set_threshold(GARBAGE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,6 +17,8 @@ from dataclasses import field, replace
 from datetime import date
 from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Event, Semaphore
 from typing import Protocol
 
 import polars as pl
@@ -308,22 +310,16 @@ class Batch:
         repeated = repeated_subjects(chosen.dossier, reader) if chosen.dossier is not None else None
         summary.report([problem for problem in source.layout.problems if problem.severity == "warning"])
         workers = self.options.workers if isinstance(self.engine, PolarsEngine) else 1
-        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer, \
-                ThreadPoolExecutor(1) as pen:
-            written = None
+        with open_writer(temporary, output.suffix.lower(), chosen.results, self.pack, summary) as writer:
             for block, table, sums in _in_order(
                     source.blocks(), lambda lines: self._block(reader, chosen, repeated, path, lines), workers):
                 self._account(block, summary)
                 if self.options.keep is not None:
                     self.options.keep.block(chosen.program, block)
                 summary.sums.merge(sums)
-                if written is not None:
-                    written.result()
-                written = pen.submit(writer.write, table, block.plain)
+                writer.write(table, block.plain)
                 if progress is not None:
                     progress(block.rows_in, block.size)
-            if written is not None:
-                written.result()
         if not summary.evaluated and not summary.rejected:
             summary.report([source.grid.no_rows(source.layout, source.target)])
         tally = Tally(source.name, None, source.target, source.layout.columns, summary.rows_in, summary.evaluated,
@@ -513,18 +509,29 @@ _Done = tuple[Block, pl.DataFrame, Sums]
 
 
 def _in_order(blocks: Iterator[Lines], work: Callable[[Lines], _Done], workers: int) -> Iterator[_Done]:
-    """The blocks worked on by some threads, handed on in order, a few at a time."""
-    if workers <= 1:
-        yield from map(work, blocks)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[_Done]] = deque()
-        for lines in blocks:
-            waiting.append(pool.submit(work, lines))
-            if len(waiting) > workers:  # one is read ahead
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    """The blocks worked on by some threads, handed on in order; another thread reads, a few blocks ahead."""
+    room = Semaphore(workers + 2)
+    """Blocks that may be held: those worked on, one that was read, one that is used."""
+    worked: SimpleQueue[Future[_Done] | None] = SimpleQueue()
+    stopped = Event()
+
+    def read() -> None:
+        try:
+            while room.acquire() and not stopped.is_set() and (lines := next(blocks, None)) is not None:
+                worked.put(pool.submit(work, lines))
+        finally:
+            worked.put(None)
+
+    with ThreadPoolExecutor(workers) as pool, ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(read)
+        try:
+            while (future := worked.get()) is not None:
+                yield future.result()
+                room.release()
+            reading.result()
+        finally:
+            stopped.set()
+            room.release()
 
 
 __all__ = ["Batch", "Options", "Summary"]
