@@ -45,7 +45,8 @@ PACK_KEYS = (
     "target",
     "periods",
 )
-_ID_LINE = re.compile(r"^- +(?:\{ *)?id: *([^\s,}]+)", re.MULTILINE)
+_ID_LINE = re.compile(r"\n- +(?:\{ *)?id: *([^\s,}]+)")
+"""Where a provision begins; with the end of the line before it this is found several times faster."""
 
 
 def pack_names() -> list[str]:
@@ -138,13 +139,13 @@ class Pack:
         found: dict[str, Path] = {}
         for path in sorted(self.folder.glob("provisions/**/*.yaml")):
             try:
-                text = path.read_text(encoding="utf-8-sig")
+                text = "\n" + path.read_bytes().decode("utf-8-sig")
             except (OSError, UnicodeDecodeError):
                 read_yaml(path, self._shown(path))  # says what is wrong with it, and where
                 raise
             for match in _ID_LINE.finditer(text):
                 if match[1] in found:
-                    line = text[: match.start()].count("\n") + 1
+                    line = text.count("\n", 0, match.start()) + 1
                     raise PackError(
                         Problem(
                             "duplicate-id",

@@ -41,10 +41,11 @@ from facts.annotate import annotate
 from facts.batch_files import BLOCKS, WHOLE, check_written, open_writer, told_apart, write_problems
 from facts.batch_whole import WholeSubmission
 from facts.blocks import Block, BlockReader
-from facts.csv_source import Lines, Source
+from facts.csv_source import Source
 from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
+from facts.lines import Lines
 from facts.repeated import Repeated, repeated_subjects
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally

@@ -24,15 +24,16 @@ from engine.source import Location
 from engine.values import Value
 from facts.cell_parser import CellParser, without_empty
 from facts.column_reader import FactColumn, LabelColumn, either
-from facts.csv_source import Lines, Source
-from facts.from_csv import MAX_CELL
+from facts.csv_source import Source
 from facts.from_csv import _rows as csv_rows  # one reading of quotes and broken lines, for small files and large
 from facts.grid import Grid
 from facts.headings import GridRow, is_numbering
+from facts.lines import Lines
 from facts.numbers import Fault
 from facts.plain_bytes import line_starts
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
+from facts.text import MAX_CELL
 
 SMALLEST = 64 << 10
 """Blocks no larger are read row by row where something in them is unusual."""

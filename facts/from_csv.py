@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from facts.grid import Grid
 from facts.headings import GridRow
 from facts.numbers import Fault
+from facts.text import MAX_CELL
 
 DELIMITERS = (",", "\t", ";", "，", "|")
-MAX_CELL = 20_000_000
 _SAMPLE_LINES = 30
 
 

@@ -23,9 +23,9 @@ from facts.columns import NO_FIELD, FieldNames, unit_of
 from facts.expected import problem_for
 from facts.from_csv import csv_grid
 from facts.grid import Grid, cell_key
-from facts.headings import HEAD_ROWS, Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
+from facts.headings import Found, GridRow, Head, Target, cell_text, is_numbering, lay_out
 from facts.tables import row_kind
-from facts.text import decode, kind_of, read_bytes
+from facts.text import HEAD_ROWS, decode, kind_of, read_bytes
 
 register(
     {

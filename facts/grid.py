@@ -10,8 +10,9 @@ from engine.dataclass import dataclass
 from engine.errors import Problem
 from engine.source import Location
 from facts.columns import column_letter
-from facts.headings import HEAD_ROWS, GridRow, Head, Layout, Target
+from facts.headings import GridRow, Head, Layout, Target
 from facts.numbers import Fault, Shown
+from facts.text import HEAD_ROWS
 
 MergedRange = tuple[int, int, int, int]
 """First row, first column, last row, last column: rows from 1, columns from 0."""

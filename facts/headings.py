@@ -18,8 +18,6 @@ from engine.source import Location
 from facts.columns import Column, FieldNames, GivenColumns, RecordNames, assign_columns, sheet_units
 from facts.numbers import Fault, plain_number
 
-HEAD_ROWS = 40
-"""Rows at the top of a sheet among which its heading is looked for."""
 MAX_DEPTH = 3
 CROWDED = 4
 """Filled cells from which a row above the heading looks like data rather than a title."""

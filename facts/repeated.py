@@ -16,7 +16,7 @@ from engine.model import Dossier
 from engine.source import Location
 from engine.values import Value, fold
 from facts.blocks import Block, BlockReader
-from facts.csv_source import Lines
+from facts.lines import Lines
 
 _PLAIN = r"^[\u4e00-\u9fff0-9a-z]*$"
 """Names that are their own folded form."""

@@ -15,10 +15,10 @@ import polars as pl
 
 from engine.errors import FactError, Problem
 from engine.source import Location
-from facts.csv_source import Lines, Source, recognise, width_of
+from facts.csv_source import CsvSource, Source
 from facts.grid import Grid
 from facts.headings import Target
-from facts.plain_bytes import lines_and_decimals
+from facts.lines import Lines, lines_of, odd_lines
 from facts.text import reading, unreadable
 
 SAMPLE = 200
@@ -48,28 +48,38 @@ def _reason(found: Any) -> dict[str, object]:
     return {"reason_zh": f"不是对象 {{…}}：{shown}", "reason_en": f"no object {{…}}: {shown}"}
 
 
+def _objects(path: Path, limit: int | None = None) -> Iterator[tuple[int, Any]]:
+    """Each line's object, or the reason why it is none."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if limit is not None and number > limit:
+                return
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                yield number, json.loads(text, parse_float=Decimal) if text else None
+            except (ValueError, RecursionError) as error:
+                yield number, error
+
+
 class JsonLinesSource(Source):
     """One object a line; the keys are fields or their labels. A line that is no object is a rejected row."""
 
     def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
-        self.path, self.name, self.size = path, str(path), path.stat().st_size
-        self.encoding, self.delimiter = "utf-8", ","
         self.keys: list[str] = []
         self.faults: dict[int, dict[str, object]] = {}
         sample: list[dict[str, Any]] = []
         broken: Problem | None = None
-        for number, found in self._objects(SAMPLE):
+        for number, found in _objects(path, SAMPLE):
             if found is not None and not isinstance(found, dict) and broken is None:
-                broken = Problem("json-syntax", Location(self.name, line=number), _reason(found))
+                broken = Problem("json-syntax", Location(str(path), line=number), _reason(found))
             if isinstance(found, dict):
                 sample.append(found)
                 self.keys += [key for key in found if key not in self.keys]
         if not self.keys:
-            raise FactError(broken or Problem("file-empty", Location(self.name), {}))
-        self.text = self._csv([self.keys, *([cell_of(one.get(key)) for key in self.keys] for one in sample)])
-        self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
-        self.width = width_of(self.grid, layout)
-        self.layout = replace(layout, heading_rows=(0,))
+            raise FactError(broken or Problem("file-empty", Location(str(path)), {}))
+        text = self._csv([self.keys, *([cell_of(one.get(key)) for key in self.keys] for one in sample)])
+        super().__init__(path, text, targets, forced)
+        self.layout = replace(self.layout, heading_rows=(0,))
 
     @staticmethod
     def _csv(rows: list[list[str]]) -> str:
@@ -77,22 +87,10 @@ class JsonLinesSource(Source):
         csv.writer(out, lineterminator="\n").writerows(rows)
         return out.getvalue()
 
-    def _objects(self, limit: int | None = None) -> Iterator[tuple[int, Any]]:
-        """Each line's object, or the reason why it is none."""
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if limit is not None and number > limit:
-                    return
-                try:
-                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                    yield number, json.loads(text, parse_float=Decimal) if text else None
-                except (ValueError, RecursionError) as error:
-                    yield number, error
-
     def _blocks(self, size: int) -> Iterator[Lines]:
         rows: list[list[str]] = []
         start = 1
-        for number, found in self._objects():
+        for number, found in _objects(self.path):
             if isinstance(found, dict):
                 extra = [cell_of(value) for key, value in found.items() if key not in self.keys]
                 rows.append([cell_of(found.get(key)) for key in self.keys] + extra)
@@ -109,8 +107,7 @@ class JsonLinesSource(Source):
 
     def _block(self, start: int, rows: list[list[str]]) -> Lines:
         data = self._csv(rows).replace(_BROKEN, '"json"!').encode()
-        ends, decimals = lines_and_decimals(data)
-        return Lines(start, data, ends, self._odd(data) if b'"' in data else None, decimals)
+        return lines_of(start, data, odd_lines(data, self.delimiter) if b'"' in data else None)
 
     def reword(self, problem: Problem) -> Problem:
         reason = self.faults.get(problem.location.line or 0)
@@ -123,17 +120,13 @@ class ParquetSource(Source):
     """Typed columns; numbers are in the unit of the field or of the heading, text is read like any cell."""
 
     def __init__(self, path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> None:
-        self.path, self.name, self.size = path, str(path), path.stat().st_size
-        self.encoding, self.delimiter = "utf-8", ","
         try:
             self.frame = pl.scan_parquet(path)
             head = self._cells(self.frame.head(SAMPLE).collect())
         except pl.exceptions.PolarsError as error:
-            raise unreadable(self.name, dict.fromkeys(("reason_zh", "reason"), str(error)[:200])) from None
-        self.text = head.write_csv()
-        self.grid, self.target, layout = recognise(self.text, self.name, path.stem, targets, forced)
-        self.width = width_of(self.grid, layout)
-        self.layout = replace(layout, heading_rows=(0,))
+            raise unreadable(str(path), dict.fromkeys(("reason_zh", "reason"), str(error)[:200])) from None
+        super().__init__(path, head.write_csv(), targets, forced)
+        self.layout = replace(self.layout, heading_rows=(0,))
 
     @staticmethod
     def _cells(frame: pl.DataFrame) -> pl.DataFrame:
@@ -149,11 +142,11 @@ class ParquetSource(Source):
 
 
 def open_source(path: Path, targets: Callable[[Grid, str], list[Target]], forced: bool) -> Source:
-    """A file that can be read in blocks, by its suffix. Errors as `Source`."""
+    """A file that can be read in blocks, by its suffix. Errors as its kind."""
     if path.exists() and not path.is_file():  # it is read twice
         raise unreadable(str(path), {
             "reason_zh": "不是普通文件，请先存成文件", "reason": "no ordinary file: save it as one first"})
     suffix = path.suffix.lower()
-    kind = JsonLinesSource if suffix in (".jsonl", ".ndjson") else ParquetSource if suffix == ".parquet" else Source
+    kind = JsonLinesSource if suffix in (".jsonl", ".ndjson") else ParquetSource if suffix == ".parquet" else CsvSource
     with reading(path):
         return kind(path, targets, forced)

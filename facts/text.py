@@ -17,6 +17,10 @@ from engine.errors import FactError, Problem, system_reason
 from engine.source import Location
 
 MAX_TEXT_BYTES = 500_000_000
+MAX_CELL = 20_000_000
+"""Bytes of a cell of a text."""
+HEAD_ROWS = 40
+"""Rows at the top of a table among which its heading is looked for."""
 FileKind = Literal["xlsx", "xls", "ods", "csv", "json", "yaml"]
 
 WORKBOOK_NAMES = {".xlsx": "xlsx", ".xlsm": "xlsx", ".xltx": "xlsx", ".xls": "xls", ".ods": "ods",

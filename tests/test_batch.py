@@ -29,6 +29,7 @@ import cli
 import facts.blocks
 import facts.cell_parser
 import facts.csv_source
+import facts.lines
 from commands.batch import batch as command
 from engine.errors import FactError
 from engine.files import folder_beside, replacing
@@ -312,7 +313,7 @@ def test_lines_end_in_every_way(pack: Pack, tmp_path: Path, ends: str, monkeypat
     """A carriage return alone ends a line too, whether all do or one among others."""
     blocks = facts.csv_source.Source.blocks
     monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 300))
-    monkeypatch.setattr(facts.csv_source, "HEAD", 500)
+    monkeypatch.setattr(facts.lines, "HEAD", 500)
     lines = [HEADING, *(f"甲{number},是,1000,{880 + number},200" for number in range(30)), '"乙\r丙",是,1000,1,5', "丁,是,1,x,5"]
     kinds = [ends] if ends == "\r" else list(ends.replace("\r\n", "w"))
     source = tmp_path / "in.csv"
@@ -338,7 +339,7 @@ def test_a_heading_may_be_longer_than_what_is_looked_at_first(pack: Pack, tmp_pa
     lines = [["支出"] * 8_004, ["has_task", "task_amount(元)", "raised_amount(元)", "next_year_public_funds(元)", *more],
              *([["是", "100", str(raised), "1000"] + ["1"] * 8_000 for raised in (84, 85, 100)])]
     path.write_text("".join(",".join(line) + "\n" for line in lines), encoding="utf-8")
-    assert path.stat().st_size > 2 * facts.csv_source.HEAD
+    assert path.stat().st_size > 2 * facts.lines.HEAD
     summary = run(pack, path, target)
     assert summary.evaluated == 3
     assert [row["rate_percent"] for row in rows_of(target)] == ["10", "8", "0"]
@@ -356,7 +357,7 @@ def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
 
 
 def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(facts.csv_source, "HEAD", 200)
+    monkeypatch.setattr(facts.lines, "HEAD", 200)
     heading = "name,has_task,task_amount,raised_amount,next_year_public_funds"
     lines = [heading, *["x,1,1000,900,200"] * 50, "教育局,是,1000,900,200"]
     source = tmp_path / "in.csv"
@@ -370,7 +371,7 @@ def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatc
 def test_a_damaged_byte_is_said_with_its_line(
         pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: str, place: int) -> None:
     """Neither at the beginning of a file nor behind it is a damaged UTF-8 file read as GB18030."""
-    monkeypatch.setattr(facts.csv_source, "HEAD", 200)
+    monkeypatch.setattr(facts.lines, "HEAD", 200)
     lines = [line.encode() for line in [heading, *["x,1,1000,900,200"] * 30, *["财政局,是,1000,900,200"] * 30]]
     lines[place] = "财政".encode() + b"\xe5\xb1" + b",1,1000,849,200"
     source = tmp_path / "in.csv"
@@ -783,7 +784,7 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing(
             raise OSError(5, "Input/output error")
         raise OSError("No space left on device (os error 28)")  # as Polars says it: the number is in the text alone
 
-    monkeypatch.setattr(*((facts.csv_source, "_whole_lines") if failing == "read" else (pl.DataFrame, "write_csv")), fails)
+    monkeypatch.setattr(*((facts.lines, "_whole_lines") if failing == "read" else (pl.DataFrame, "write_csv")), fails)
     found = CliRunner().invoke(
         cli.main, ["batch", str(source), "-o", str(target), "--provision", CUT, "--as-of", "2019-12-31"])
     assert found.exit_code == 2
