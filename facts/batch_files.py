@@ -121,12 +121,13 @@ class _CsvWriter:
         if any(is_special(one) for one in table if one.dtype == pl.String() and one.name not in sure):
             safe(self.results.spelled(table)).write_csv(self.file, include_header=False)
             return
-        if self.words is not None:  # the words of a row as one text: a third less to write
-            place = pl.col("provision") * self.results.statuses.len() + pl.col("status")
-            table = table.with_columns(pl.lit(self.words).gather(place).alias("provision")).drop("status")
         # Columns at the end in which nothing stands are written with the end of each line.
         empty = len(list(takewhile(lambda one: one.null_count() == one.len(), reversed(table.get_columns()))))
-        _with_dates_as_text(table[:, : table.width - empty]).write_csv(
+        shown = {name: pl.col(name) for name in table.columns[: table.width - empty]}
+        if self.words is not None:  # the words of a row as one text: a third less to write
+            place = shown["provision"] * self.results.statuses.len() + shown.pop("status")
+            shown["provision"] = pl.lit(self.words).gather(place).alias("provision")
+        _with_dates_as_text(table.select_seq(shown.values())).write_csv(
             self.file, include_header=False, quote_style="never", line_terminator="," * empty + "\n")
 
 

@@ -127,6 +127,7 @@ class BlockReader:
                      and bool(self.facts) and all(column.usable for column in self.facts.values()))
         self.subject = layout.naming if layout.naming is not None else next(iter(self.unheaded), None)
         self.parser = CellParser(self.columns, self.subject, source.delimiter)
+        self.empty = pl.DataFrame(schema=program.schema)
 
     def _sample(self) -> list[list[str]]:
         last = self.source.layout.heading_rows[-1]
@@ -146,7 +147,7 @@ class BlockReader:
     def read(self, some: Lines) -> Block:
         """One block: lines of a CSV, or rows of text cells."""
         line, data = some.first, some.data
-        whole = Block(pl.DataFrame(schema=self.program.schema), plain=True)
+        whole = Block(self.empty, plain=True)
         frames: list[pl.DataFrame] = []
         first = line == self.source.layout.heading_rows[-1] + 1
         numbers = _numbers(line, some.height)
