@@ -19,30 +19,24 @@ from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Semaphore
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from engine.batch import ROW, Assessment, Program, provision_steps, subject_steps
-from engine.batch_cases import CaseProgram, CasesRefused
 from engine.batch_table import Results, Sums
 from engine.dataclass import dataclass
-from engine.dossier import assess_dossier, assumed_absent, derive_case, reference_agenda, skipped_matters
 from engine.errors import EvaluationError, FactError, Lang, Problem, Wording, register
 from engine.evaluate.sql_run import Engine, PolarsEngine
 from engine.files import replacing
 from engine.load import Pack
 from engine.model import Case, Dossier, Provision, Row, Text
 from engine.outcome import Outcome
-from engine.report import remarks
 from engine.source import Location
 from engine.values import Value
-from facts.annotate import annotate
 from facts.batch_files import BLOCKS, WHOLE, check_written, open_writer, told_apart, write_problems
-from facts.batch_whole import WholeSubmission
 from facts.blocks import Block, BlockReader
 from facts.csv_source import Source
-from facts.from_tree import FlatCase
 from facts.grid import Grid
 from facts.headings import GivenTables, Target, forced_targets, provision_target, targets_of
 from facts.lines import Lines
@@ -50,6 +44,12 @@ from facts.repeated import Repeated, repeated_subjects
 from facts.table_files import open_source
 from facts.tally import TableInfo, Tally
 from facts.text import is_workbook
+
+if TYPE_CHECKING:
+    from engine.batch_cases import CaseProgram
+    from facts.from_tree import FlatCase
+
+# What only some inputs need is imported where it is needed: the start of a batch is a good part of a short one.
 
 LARGE = 4 << 20
 """Bytes of related files from which on they are read in blocks."""
@@ -240,6 +240,8 @@ class Batch:
         return self._subject(target.dossier, present)
 
     def _subject(self, dossier: Dossier, present: frozenset[str]) -> _Chosen:
+        from engine.dossier import skipped_matters
+
         record = dossier.records[dossier.subject]
         provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
         skipped = skipped_matters(dossier, provisions, {record.name: present})
@@ -261,7 +263,7 @@ class Batch:
         """
         with self._account_of([path], output, problems, self._copies([path], output, marked)) as (summary, temporary):
             if is_workbook(path) or path.suffix.lower() in WHOLE:
-                WholeSubmission(self, output, temporary, summary).write([path])
+                self._whole([path], output, temporary, summary)
             else:
                 self._stream(path, output, temporary, summary, progress)
         return summary
@@ -329,6 +331,9 @@ class Batch:
 
     def _remark(self, dossier: Dossier, skipped: Mapping[int, Text], submitted: Collection[str],
                 summary: Summary) -> None:
+        from engine.dossier import assumed_absent
+        from engine.report import remarks
+
         summary.remarks |= dict.fromkeys(remarks(
             self.pack, assumed_absent(dossier, submitted),
             ((dossier.matters[number].provision, reason) for number, reason in skipped.items())))
@@ -392,6 +397,8 @@ class Batch:
         dossier = chosen.dossier
         if dossier is None:
             return chosen.program.reference(values), {}
+        from engine.dossier import assess_dossier, derive_case, reference_agenda
+
         case = derive_case(dossier, Case(dossier.id, Row(dossier.subject, values)))
         agenda = reference_agenda(dossier, case, chosen.skipped)
         found = assess_dossier(self.pack, dossier, case, agenda, self.options.as_of, chosen.skipped, explained=False)
@@ -416,7 +423,12 @@ class Batch:
                  progress: Progress | None) -> None:
         """Tables of which rows belong together, through the disk or in memory."""
         if not self._through_disk(paths) or not self._stream_cases(paths, output, temporary, summary, progress):
-            WholeSubmission(self, output, temporary, summary).write(paths)
+            self._whole(paths, output, temporary, summary)
+
+    def _whole(self, paths: Sequence[Path], output: Path, temporary: Path, summary: Summary) -> None:
+        from facts.batch_whole import WholeSubmission
+
+        WholeSubmission(self, output, temporary, summary).write(paths)
 
     def _through_disk(self, paths: Sequence[Path]) -> bool:
         """Whether related files should be read in blocks, where they can be."""
@@ -457,6 +469,8 @@ class Batch:
 
     def _mark(self, path: Path, target: Path, summary: Summary) -> None:
         """A copy of a workbook with its own faults marked; none, and none from before, where it has no faults."""
+        from facts.annotate import annotate
+
         own = [problem for problem in summary.problems if problem.location.file == str(path)]
         if any(problem.location.cell is not None for problem in own):
             annotate(path, target, own, self.options.lang)
@@ -469,6 +483,9 @@ class Batch:
 
         Errors (`FactError`): `nothing-to-assess`, `wide-needs-one-row`, `one-case-at-a-time`.
         """
+        from engine.batch_cases import CaseProgram, CasesRefused
+        from engine.dossier import skipped_matters
+
         provisions = {matter.provision: self.pack.provision(matter.provision) for matter in dossier.matters}
         skipped = skipped_matters(dossier, provisions, present)
         self._remark(dossier, skipped, present, summary)
