@@ -119,7 +119,8 @@ def main(ctx: click.Context, lang: str | None, pack_name: str) -> None:
     with contextlib.suppress(locale.Error):  # a name from elsewhere, which this machine has not
         locale.setlocale(locale.LC_CTYPE, "")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy makes threads that spin, for matrices
-    os.environ.setdefault("_RJEM_MALLOC_CONF", "narenas:1")  # Polars: threads use again what others have freed
+    halved = max(1, (os.cpu_count() or 1) // 2)
+    os.environ.setdefault("_RJEM_MALLOC_CONF", f"narenas:{halved}")  # Polars: threads use again what others have freed
     atexit.register(gc.freeze)  # what ends with the process need not be gone through once more
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -12,11 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
-from itertools import combinations, pairwise
+from itertools import combinations, count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,13 @@ import pytest
 from click.testing import CliRunner
 
 import cli
+import facts.batch_files
 import facts.blocks
 import facts.cell_parser
 import facts.csv_source
 import facts.lines
 from commands.batch import batch as command
-from engine.errors import FactError
+from engine.errors import FactError, HeguiError
 from engine.files import folder_beside, replacing
 from engine.kinds import UNDETERMINED
 from engine.load import Pack, load_pack
@@ -795,6 +797,33 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing(
         cli.main, ["batch", str(source), "-o", str(target), "--provision", CUT, "--as-of", "2019-12-31"])
     assert found.exit_code == 2
     assert ("磁盘已满" if failing == "write" else f"读不了 {source}：Input/output error") in found.stderr
+    assert target.read_text(encoding="utf-8") == "earlier"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
+
+
+@pytest.mark.parametrize("failing", ["write", "read", "work"])
+def test_what_fails_on_the_way_ends_all_threads(
+        pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """Whoever fails, with blocks waiting before and behind it, is the one that is told of."""
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f"{HEADING}\n" + "甲,是,1000,849,5\n" * 2_000, encoding="utf-8")
+    target.write_text("earlier", encoding="utf-8")
+    of, name = {"write": (facts.batch_files._CsvWriter, "write"), "read": (facts.lines, "_whole_lines"),
+                "work": (facts.blocks.BlockReader, "read")}[failing]
+    calls, right = count(), getattr(of, name)
+
+    def fails(*given: object) -> object:
+        if next(calls) == 7:
+            raise OSError(5, "Input/output error")
+        return right(*given)
+
+    monkeypatch.setattr(of, name, fails)
+    blocks = facts.csv_source.Source.blocks
+    monkeypatch.setattr(facts.csv_source.Source, "blocks", lambda self, _=0: blocks(self, 600))
+    before = threading.active_count()
+    with pytest.raises(HeguiError, match="Input/output error"):
+        run(pack, source, target)
+    assert threading.active_count() == before
     assert target.read_text(encoding="utf-8") == "earlier"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
