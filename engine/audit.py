@@ -456,21 +456,6 @@ def unpack(data: bytes, folder: Path) -> Path:
 
 
 WORDINGS: dict[str, Wording] = {
-    "audit-database": Wording(
-        "运行记录库 {url} 用不了：{reason_zh}", "the run records at {url} cannot be used: {reason}"
-    ),
-    "audit-missing": Wording(
-        "{url} 没有运行记录",
-        "there are no run records at {url}",
-        "用 --audit 指明位置",
-        "name the place with --audit",
-    ),
-    "audit-extra": Wording(
-        "连接 {url} 需要 SQLAlchemy 与 psycopg",
-        "{url} needs SQLAlchemy and psycopg",
-        "安装 hegui[audit]",
-        "install hegui[audit]",
-    ),
     "audit-no-such-run": Wording(
         "没有第 {number} 号运行记录（最后一号是 {last}）", "there is no run record {number} (the last is {last})"
     ),

@@ -21,7 +21,25 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.dataclass import dataclass
-from engine.errors import HeguiError, Problem, system_reason
+from engine.errors import HeguiError, Problem, Wording, register, system_reason
+
+register({
+    "audit-database": Wording(
+        "运行记录库 {url} 用不了：{reason_zh}", "the run records at {url} cannot be used: {reason}"
+    ),
+    "audit-missing": Wording(
+        "{url} 没有运行记录",
+        "there are no run records at {url}",
+        "用 --audit 指明位置",
+        "name the place with --audit",
+    ),
+    "audit-extra": Wording(
+        "连接 {url} 需要 SQLAlchemy 与 psycopg",
+        "{url} needs SQLAlchemy and psycopg",
+        "安装 hegui[audit]",
+        "install hegui[audit]",
+    ),
+})
 
 GENESIS = "0" * 64
 """What the first record follows."""

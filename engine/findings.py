@@ -195,9 +195,4 @@ register({
     "not-proved": Wording(
         "{where}：未能判定“{about}”（{reason_zh}）",
         "{where}: could not settle `{about}` ({reason_en})"),
-    "solver-disagrees": Wording(
-        "{where}：求解器给出的案例未被参考求值器证实（{about}）",
-        "{where}: the reference evaluator does not confirm the solver's case ({about})",
-        "请报告此问题并保留案例",
-        "report this and keep the case"),
 })  # fmt: skip

@@ -41,6 +41,11 @@ MAX_ROUNDS = 400
 REPAIRS = 4
 
 register({
+    "solver-disagrees": Wording(
+        "{where}：求解器给出的案例未被参考求值器证实（{about}）",
+        "{where}: the reference evaluator does not confirm the solver's case ({about})",
+        "请报告此问题并保留案例",
+        "report this and keep the case"),
     "solver-absent": Wording(
         "验证需要 z3-solver，当前环境没有安装", "verification needs z3-solver, which is not installed",
         "pip install 'hegui[verify]'", "pip install 'hegui[verify]'"),

@@ -2,3 +2,5 @@
 
 Nothing here knows a particular policy: the fields, their units and spellings come from a rule pack.
 """
+
+from facts.problems import WORDINGS as WORDINGS  # whichever module reports a problem, its wording is there

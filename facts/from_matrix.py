@@ -17,7 +17,6 @@ from engine.model import Field
 from engine.source import Location
 from engine.target_table import Figure, Plan
 from engine.values import Unreadable, fold
-from facts import problems as _wordings
 from facts.cells import Context, Reader, reader_for
 from facts.columns import NO_FIELD, FieldNames, unit_of
 from facts.expected import problem_for
@@ -52,8 +51,6 @@ register(
         ),
     }
 )
-
-assert _wordings.WORDINGS, "the wordings of this package are registered on import"
 
 MAX_ROWS, MAX_COLUMNS = 5000, 300
 

@@ -134,7 +134,8 @@ class LineFile:
                         data = data[:whole]
                         file.seek(here + whole)
                 if b"\x00" in data:
-                    raise FactError(Problem("nul-bytes", Location(self.name, line=line), {
+                    place = line + data.count(b"\n", 0, data.find(b"\x00"))
+                    raise FactError(Problem("nul-bytes", Location(self.name, line=place), {
                         "count": data.count(b"\x00")}))
                 if undecided and not data.isascii():
                     undecided, error = False, _utf8_error(data)

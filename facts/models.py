@@ -22,13 +22,10 @@ from engine.model import Dossier, Field, RecordType
 from engine.source import NOWHERE, Location
 from engine.types import Kind
 from engine.values import Unreadable, Value, fold
-from facts import problems as _wordings
 from facts.cells import reader_for
 from facts.expected import in_unit, problem_for
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-
-assert _wordings.WORDINGS, "the wordings of this package are registered on import"
 
 
 class FactReader:

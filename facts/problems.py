@@ -250,5 +250,44 @@ CASES = {
         "改正这些行后再提交", "correct those rows and submit again"),
 }  # fmt: skip
 
-WORDINGS = {**CELLS, **HEADINGS, **ROWS, **FILES, **DOCUMENTS, **CASES}
+BATCHES = {
+    "facts-differ": Wording(
+        "这些条款对事实 `{name}` 的定义不同，不能放在一张表里", "these provisions define the fact `{name}` differently",
+        "分开运行", "run them one at a time"),
+    "nothing-to-assess": Wording(
+        "没有可评的条款：表中缺少它们的事实", "no provision can be assessed: the table has none of their facts",
+        "用 --provision 指明条款", "name the provisions with --provision"),
+    "other-day": Wording(
+        "文件写的基准日是 {days}，本次按 {as_of} 核算", "the files are as of {days}, this batch is as of {as_of}",
+        "用 --as-of 给同一天；各不相同时用 hegui check",
+        "give that day with --as-of; where they differ use hegui check"),
+    "several-kinds": Wording(
+        "这些文件不是同一类：有几种档案或条款", "these files are not of one kind: several dossiers or provisions",
+        "分开运行", "run them one at a time"),
+    "wide-needs-one-row": Wording(
+        "{dossier}的事项有多行，不能一户一行", "the matters of {dossier} have several rows a subject",
+        "改用 --shape long", "use --shape long"),
+    "finer-than-column": Wording(
+        "有的数值比案卷能存的小数位更细（{value}）", "a number is finer than a dossier's columns hold ({value})",
+        "减少小数位，或用 hegui check", "use fewer decimals, or hegui check"),
+    "one-case-at-a-time": Wording(
+        "{dossier}的 {provision} 取自另一类记录的结论，不能按列核算",
+        "{provision} of {dossier} takes an outcome of another record",
+        "用 hegui check 逐个核算", "use hegui check, which goes case by case"),
+    "memory-limit-too-small": Wording(
+        "--memory-limit 给的内存不够（{reason}）", "the memory that --memory-limit allows does not do ({reason})",
+        "放宽 --memory-limit", "allow more with --memory-limit"),
+    "no-inputs": Wording(
+        "{paths} 里没有可读的文件", "there is no file to read in {paths}", "认识的：{known}", "known: {known}"),
+    "folder-wanted": Wording(
+        "各输入的结果分开写，-o 要的是文件夹，{path} 是文件",
+        "the results of several inputs go to a folder, {path} is a file",
+        "写 -o 结果文件夹；合并核算相关的表用 --together", "say -o FOLDER, or --together for related tables"),
+    "outputs-coincide": Wording(
+        "结果、问题清单和批注后的副本要写到不同的文件（{path}）",
+        "results, problems and marked copies cannot share a file ({path})",
+        "换一个文件名", "use another name"),
+}  # fmt: skip
+
+WORDINGS = {**CELLS, **HEADINGS, **ROWS, **FILES, **DOCUMENTS, **CASES, **BATCHES}
 register(WORDINGS)

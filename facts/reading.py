@@ -17,7 +17,6 @@ from engine.dataclass import dataclass
 from engine.errors import HeguiError, Problem
 from engine.model import Case, Dossier, Provision
 from engine.source import Location
-from facts import problems as _wordings
 from facts.columns import Column, RecordNames, column_letter
 from facts.from_tree import FlatCase, TreeReader
 from facts.headings import (
@@ -40,8 +39,6 @@ from facts.text import decode, kind_of, read_bytes
 if TYPE_CHECKING:
     from facts.grid import Grid
     from facts.text import FileKind
-
-assert _wordings.WORDINGS, "the wordings of this package are registered on import"
 
 NOTE_SHEETS = frozenset(
     ("填表说明", "填报说明", "使用说明", "说明", "选项", "notes", "instructions", "readme", "choices"))  # fmt: skip

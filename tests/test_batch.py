@@ -801,6 +801,18 @@ def test_a_disk_that_fails_is_told_and_leaves_nothing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.csv"]
 
 
+@pytest.mark.parametrize(("rows", "told"), [
+    ("甲,是,1000,8.4.9,200\n", "不是金额"), ("甲,是,1000,849,200\n" * 9 + "乙,是,1000,\0,5\n", "in.csv:11: nul-bytes")])
+def test_a_process_of_its_own_can_word_every_problem(tmp_path: Path, rows: str, told: str) -> None:
+    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text(f"{HEADING}\n{rows}", encoding="utf-8")
+    found = subprocess.run([sys.executable, "-m", "cli", "--lang", "zh", "batch", str(source), "-o", str(target), "--provision",
+                            CUT, "--as-of", "2019-12-31"], capture_output=True, text=True, encoding="utf-8")
+    problems = tmp_path / "out.problems.csv"
+    assert found.returncode == 2
+    assert told in found.stderr + (problems.read_text(encoding="utf-8-sig") if problems.exists() else "")
+
+
 @pytest.mark.parametrize("failing", ["write", "read", "work"])
 def test_what_fails_on_the_way_ends_all_threads(
         pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:

@@ -115,3 +115,44 @@ def test_one_case_starts_without_the_heavy_packages(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code, str(case)], capture_output=True, text=True, cwd=ROOT, check=True)
     assert run.stdout.strip().endswith("[]")
     assert "160,000.00" in run.stdout
+
+
+WORDED = {"engine.errors": "", "facts.problems": "facts."}
+"""Modules that word the problems of others, and whose: `facts` is loaded before any module of it."""
+
+
+def _worded(tree: ast.Module) -> set[str]:
+    """The codes that a module words: keys of the tables whose values are wordings."""
+    return {key.value for node in ast.walk(tree) if isinstance(node, ast.Dict)
+            for key, value in zip(node.keys, node.values, strict=True)
+            if isinstance(key, ast.Constant) and isinstance(key.value, str) and isinstance(value, ast.Call)}
+
+
+def _loaded_with(name: str, trees: dict[str, ast.Module], seen: set[str]) -> set[str]:
+    """The modules of ours that are there when a module is, by the imports at its head."""
+    if name not in seen and name in trees:
+        seen.add(name)
+        for node in trees[name].body:
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for one in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                    _loaded_with(one, trees, seen)
+    return seen
+
+
+def test_who_reports_a_problem_has_its_wording() -> None:
+    """A code without wording would be a crash in place of a message, in the process that has not loaded it by chance."""
+    paths = [path for part in ("engine", "facts") for path in sorted((ROOT / part).rglob("*.py"))]
+    trees = {module_name(path): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    worded = {name: _worded(tree) for name, tree in trees.items() if "register(" in ast.unparse(tree)}
+    reported, missing = 0, {}
+    for name, tree in trees.items():
+        there = set().union(*(worded.get(one, set()) for one in _loaded_with(name, trees, set())), *(
+            worded[one] for one, whose in WORDED.items() if name.startswith(whose)))
+        codes = {node.args[0].value for node in ast.walk(tree)
+                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
+                 and node.args and isinstance(node.args[0], ast.Constant)}
+        reported += len(codes)
+        if codes - there:
+            missing[name] = codes - there
+    assert not missing, "reported, and worded by nothing that is loaded with it"
+    assert reported > 150
