@@ -13,8 +13,6 @@ _PART = 1 << 17
 """Bytes looked at at a time: what is worked out about them stays in the processor's cache."""
 UNTOLD = 100
 """Decimals from which on it does not matter how many they are."""
-CENTS = 2
-"""Decimals that most columns of numbers have: with no more than that it does not matter whether they are digits."""
 _ZERO, _NINE, _DOT, _E, _LOWER = ord("0"), ord("9"), ord("."), ord("e"), 0x20
 _QUOTE, _END, _RETURN = ord('"'), ord("\n"), ord("\r")
 _Bytes: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
@@ -28,33 +26,23 @@ def _codes(data: bytes) -> pl.Series:
 
 
 def lines_and_decimals(data: bytes) -> tuple[int, int]:
-    """How many lines end, and how many decimals a number has at most; `UNTOLD` where one has an exponent.
+    """How many lines end, and how many decimals the longest of all numbers has; `UNTOLD` where one has an exponent.
 
-    What only looks like a number counts as well. That no number has more is certain; where there are more than
-    `CENTS`, one has as many.
+    What only looks like a number counts as well: that no number has more is certain.
     """
     codes = _codes(data)
-    dot = codes == _DOT
-    places = _followers(dot, codes >= _ZERO)  # letters as well, which is told faster
-    if places > CENTS:
-        places = _followers(dot, codes.is_between(_ZERO, _NINE))
+    dot, digit = codes == _DOT, codes.is_between(_ZERO, _NINE)
+    places, found = 0, dot
+    while places < UNTOLD:
+        found = found.head(found.len() - 1) & digit.slice(places + 1)  # dots that so many digits follow
+        if not found.any():
+            break
+        places += 1
     if b"e" in data or b"E" in data:
         exponent = (codes == _E) | (codes == _E - _LOWER)
-        number = codes.is_between(_ZERO, _NINE) | dot
-        if (exponent.slice(1) & number.head(codes.len() - 1)).any():
+        if (exponent.slice(1) & (digit | dot).head(codes.len() - 1)).any():
             places = UNTOLD
     return int((codes == _END).sum()), places
-
-
-def _followers(places: pl.Series, wanted: pl.Series) -> int:
-    """How many wanted bytes in a row follow any of the places at most, up to `UNTOLD`."""
-    count = 0
-    while count < UNTOLD:
-        places = places.head(places.len() - 1) & wanted.slice(count + 1)
-        if not places.any():
-            break
-        count += 1
-    return count
 
 
 def line_starts(data: bytes) -> list[int]:

@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -50,9 +51,13 @@ PLACE = {module: place for place, row in enumerate(LAYERS) for module in row}
 
 def imports(path: Path) -> set[str]:
     """Modules imported when the file is, and inside its functions; not for types only."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return imported(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """What some statements import: modules, and names that may be modules."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
@@ -72,10 +77,10 @@ ENGINE = [path for path in sorted((ROOT / "engine").rglob("*.py")) if path.name 
 def test_imports_point_up(path: Path) -> None:
     name = module_name(path)
     own = PLACE[name]
-    for imported in imports(path):
-        if imported in PLACE and imported != name:
-            allowed_later = (name, imported) in LATER
-            assert PLACE[imported] <= own or allowed_later, f"{name} imports {imported}"
+    for one in imports(path):
+        if one in PLACE and one != name:
+            allowed_later = (name, one) in LATER
+            assert PLACE[one] <= own or allowed_later, f"{name} imports {one}"
 
 
 # A pack's own methods reach for what works on packs, when they are called.
@@ -132,10 +137,8 @@ def _loaded_with(name: str, trees: dict[str, ast.Module], seen: set[str]) -> set
     """The modules of ours that are there when a module is, by the imports at its head."""
     if name not in seen and name in trees:
         seen.add(name)
-        for node in trees[name].body:
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for one in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
-                    _loaded_with(one, trees, seen)
+        for one in imported(trees[name].body):
+            _loaded_with(one, trees, seen)
     return seen
 
 
