@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from dataclasses import replace
 from datetime import date
+from typing import TypeAlias
 
 from engine.check import Scope, check
 from engine.dataclass import dataclass
@@ -89,15 +90,30 @@ def read_provision(node: Node, context: PackContext, problems: list[Problem]) ->
     if not isinstance(node, Mapping):
         Reader(Mapping((), node.at), "a provision", problems).shape(node, "键值表", "a mapping")
         return None
-    provision = _ProvisionReader(node, context, problems).read()
+    tables: _Tables = {}
+    provision = _ProvisionReader(node, context, problems, tables).read()
     if provision is None:
         return None
-    return replace(provision, readings=_readings(node, context, problems, provision))
+    return replace(provision, readings=_readings(node, context, problems, provision, tables))
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadTable:
+    """A table that was read without a problem: the names it could refer to, and what it added to them."""
+
+    scope: Scope
+    facts: MappingType[str, Field]
+    lets: list[Let]
+    scope_after: Scope
+
+
+_Tables: TypeAlias = dict[int, _ReadTable]
+"""A provision's tables by the id of their node: where another reading leaves one as it is, it is not read again."""
 
 
 class _ProvisionReader:
-    def __init__(self, node: Mapping, context: PackContext, problems: list[Problem]) -> None:
-        self.context, self.problems = context, problems
+    def __init__(self, node: Mapping, context: PackContext, problems: list[Problem], tables: _Tables) -> None:
+        self.context, self.problems, self.tables = context, problems, tables
         self.plain = Reader(node, "a provision", problems)
         self.id = self.plain.text("id")
         self.where = f"provision {self.id}"
@@ -256,7 +272,18 @@ class _ProvisionReader:
     # Tables
 
     def _tables(self) -> list[Let]:
-        return [let for item in self.reader.items("tables") for let in self._table(item)]
+        return [let for item in self.reader.items("tables") for let in self._table_once(item)]
+
+    def _table_once(self, node: Node) -> list[Let]:
+        scope, before = self.scope, len(self.problems)
+        known = self.tables.get(id(node))
+        if known is not None and known.scope == scope and known.facts == self.facts:
+            self.scope = known.scope_after
+            return known.lets
+        found = self._table(node)
+        if len(self.problems) == before:
+            self.tables[id(node)] = _ReadTable(scope, self.facts, found, self.scope)
+        return found
 
     def _table(self, node: Node) -> list[Let]:
         if not isinstance(node, Mapping):
@@ -502,7 +529,7 @@ def _stand_in(of: Type | None) -> Expr:
 
 
 def _readings(
-    node: Mapping, context: PackContext, problems: list[Problem], provision: Provision
+    node: Mapping, context: PackContext, problems: list[Problem], provision: Provision, tables: _Tables
 ) -> tuple[Reading, ...]:
     reader = Reader(node, f"provision {provision.id}", problems)
     found = []
@@ -513,7 +540,8 @@ def _readings(
         inner = Reader(item, f"provision {provision.id} reading {number}", problems, READING_KEYS)
         for key in ("point", "chosen"):
             inner.need(key)
-        alternatives = tuple(_alternative(other, inner, node, context, problems) for other in inner.items("others"))
+        alternatives = tuple(
+            _alternative(other, inner, node, context, problems, tables) for other in inner.items("others"))
         found.append(
             Reading(
                 inner.text("id") or str(number),
@@ -527,7 +555,7 @@ def _readings(
 
 
 def _alternative(
-    node: Node, reader: Reader, provision: Mapping, context: PackContext, problems: list[Problem]
+    node: Node, reader: Reader, provision: Mapping, context: PackContext, problems: list[Problem], tables: _Tables
 ) -> Alternative:
     """Plain text, or `{zh, en, with: {keys of the provision that read otherwise}}`."""
     if not isinstance(node, Mapping):
@@ -541,7 +569,7 @@ def _alternative(
         inner.shape(changes, "键值表", "a mapping")
         return Alternative(text)
     found: list[Problem] = []
-    variant = _ProvisionReader(merge(provision, changes), context, found).read()
+    variant = _ProvisionReader(merge(provision, changes), context, found, tables).read()
     problems.extend(problem for problem in found if problem not in problems)
     if variant is None:
         return Alternative(text)

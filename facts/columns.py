@@ -151,6 +151,8 @@ _REQUIRED = re.compile(r"[*＊★☆※]|[(\[【（［](必填|必填项|选填|
 _ORDER = re.compile(
     r"^\s*(?:[①-⑳]\s*|[（(]?\d{1,3}\s*(?:[)）.．]\s*(?=\D)|、\s*)|[（(]?[一二三四五六七八九十]{1,3}[)）]?、\s*|第\d+列\s*)"
 )
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+"""Nothing can be taken out of it."""
 _ESCAPED = re.compile(r"_x000[aAdD9]_")
 _ORDINAL = frozenset(("序号", "编号", "no", "no.", "№", "行号", "项次", "#", "index", "serialno", "serialno."))
 _TRAILING_UNIT = re.compile(r"^(.+?)(?:[/_,;:、\-|]+(?:计量)?(?:单位:?)?|(?:计量)?单位:?)([^/_,;:、|]+)$")
@@ -162,6 +164,8 @@ def read_heading(text: str, units: frozenset[str] = frozenset()) -> Heading:
     """A heading taken apart. `units` are further units that may stand in brackets (人, 个, km)."""
     if len(text) > 400:
         return Heading(())
+    if _NUMBER.fullmatch(text):
+        return Heading((text,))
     plain = _ORDER.sub("", _REQUIRED.sub("", _ESCAPED.sub(" ", text)))
     whole = fold(normalise(plain)).strip(":")
     if not whole:

@@ -38,10 +38,11 @@ def find_delimiter(text: str, score: Callable[[Sequence[Sequence[str]]], int]) -
             lines.append(line[:100_000])
         if len(lines) == _SAMPLE_LINES:
             break
+    there = [delimiter for delimiter in DELIMITERS if any(delimiter in line for line in lines)]
+    if len(there) < 2:
+        return there[0] if there else ","
     best, best_score = ",", (-1, -1)
-    for delimiter in DELIMITERS:
-        if not any(delimiter in line for line in lines):
-            continue
+    for delimiter in there:
         rows = []
         for line in lines:
             try:

@@ -167,6 +167,8 @@ class Head:
                 better = best is None or len(named) > len(best.fields)
                 if better or (best is not None and len(named) == len(best.fields) and depth < best.depth):
                     best = Found(target, first, depth, frozenset(named))
+                    if depth == 1 and len(named) == len(target.names.fields):
+                        return best  # no other names more
         return best if best is not None and best.fields else None
 
     def titles_above(self, found: Found) -> Iterator[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.evaluate.columnar import column_plan
 from engine.evaluate.graph import Graph
 from engine.evaluate.naming import STATUS, value_column
-from engine.evaluate.simplify import cost, simplified, simplified_where_open
+from engine.evaluate.simplify import Simplifier, cost
 from engine.load import Pack, load_pack
 from engine.model import Field, Text
 from engine.terms import (
@@ -121,7 +121,7 @@ def outcomes(draw: st.DrawFn) -> tuple[Term, Term]:
 def test_the_same_value_in_every_row(outcome: tuple[Term, Term], full: set[str], empty: set[str]) -> None:
     graph = Graph(FACTS, frozenset(full - empty), frozenset(), frozenset(empty))
     plain = {STATUS: graph.add(outcome[0]), value_column("v"): graph.add(outcome[1])}
-    short = simplified(graph, plain)
+    short = Simplifier(graph).simplified(plain)
     for row in ROWS:
         if any(row[name] is None for name in full - empty) or any(row[name] is not None for name in empty):
             continue
@@ -139,8 +139,8 @@ def test_the_same_in_every_undetermined_row(
     graph = Graph(FACTS, frozenset(full - empty), frozenset(), frozenset(empty))
     status = graph.add(outcome[0])
     plain = {str(place): graph.add(condition) for place, condition in enumerate(asked)}
-    for way in (status, simplified(graph, {STATUS: status})[STATUS]):
-        short = simplified_where_open(graph, way, plain)
+    for way in (status, Simplifier(graph).simplified({STATUS: status})[STATUS]):
+        short = Simplifier(graph).simplified_where_open(way, plain)
         for row in ROWS:
             if any(row[name] is None for name in full - empty) or any(row[name] is not None for name in empty):
                 continue
@@ -155,7 +155,7 @@ def test_what_alone_is_unknown_decides() -> None:
     less = Comparison("<", Column("a"), Column("b"))
     status = graph.add(Choose(Flag("f"), Word("x"), Choose(less, Word("y"), Word("z"))))
     asked = graph.add(All((Negate(Known(less)), Negate(Flag("f")), Negate(Known(Column("a"))))))
-    assert simplified_where_open(graph, status, {"a": asked}) == {"a": graph.truth(True)}
+    assert Simplifier(graph).simplified_where_open(status, {"a": asked}) == {"a": graph.truth(True)}
 
 
 @pytest.mark.parametrize(("operator", "first", "second", "branch", "shorter"), [
@@ -171,7 +171,7 @@ def test_working_days_up_to_a_later_day_are_no_fewer(
     value = Choose(condition, *((passed, Null()) if branch == 1 else (Null(), passed)))
     graph = Graph(days, frozenset(days), frozenset(days))
     number = graph.add(value)
-    found = graph[simplified(graph, {value_column("v"): number})[value_column("v")]]
+    found = graph[Simplifier(graph).simplified({value_column("v"): number})[value_column("v")]]
     assert graph[found.parts[branch]].value == ("-" if shorter else "max")
 
 
@@ -182,7 +182,7 @@ def test_an_amount_is_taken_from_its_rate() -> None:
     flag = graph.add(Flag("f"))
     own = graph.choose(flag, none, rate)
     amount = graph.choose(flag, none, graph.operation("*", graph.add(Column("a")), rate))
-    found = simplified(graph, {value_column("rate"): own, value_column("amount"): amount})
+    found = Simplifier(graph).simplified({value_column("rate"): own, value_column("amount"): amount})
     assert graph[found[value_column("amount")]].parts == (graph.add(Column("a")), own)
 
 
@@ -200,7 +200,7 @@ def test_comparisons_of_two_numbers_have_one_left_side(
             Column(name) if factor == 1 else Operation("*", Const(factor), Column(name))
             for factor, name in zip(pair, NUMBERS, strict=True)))) for place, pair in enumerate(pairs)}
 
-    assert simplified(graph, compared(factors)) == compared(wanted)
+    assert Simplifier(graph).simplified(compared(factors)) == compared(wanted)
 
 
 def test_a_condition_may_be_unknown_where_both_branches_agree() -> None:
@@ -208,7 +208,7 @@ def test_a_condition_may_be_unknown_where_both_branches_agree() -> None:
     graph = Graph(FACTS, frozenset())
     flag = graph.add(Flag("f"))
     agree = graph.choose(flag, graph.add(Column("a")), graph.add(Column("b")))
-    found = simplified(graph, {value_column("v"): agree})[value_column("v")]
+    found = Simplifier(graph).simplified({value_column("v"): agree})[value_column("v")]
     assert value_of(graph, found, {"f": None, "a": 1, "b": 1}) == 1
     assert value_of(graph, found, {"f": None, "a": 1, "b": 2}) is None
 
@@ -232,5 +232,5 @@ def test_a_plan_is_as_short_as_one_written_by_hand(
     graph = Graph(plan.facts, full, days)
     wanted = {STATUS: graph.add(plan.status)}
     wanted |= {value_column(output.name): graph.add(output.value) for output in plan.outputs}
-    short = simplified(graph, wanted)
+    short = Simplifier(graph).simplified(wanted)
     assert cost(graph, short.values()) <= most < cost(graph, wanted.values())

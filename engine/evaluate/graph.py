@@ -68,6 +68,7 @@ class Graph:
         self.facts, self.without_nulls, self.settled, self.empty = facts, without_nulls, settled, empty
         self.vertices: list[Vertex] = []
         self._numbers: dict[Vertex, int] = {}
+        self._truths: dict[bool | None, int] = {}
         self._seen: dict[int, tuple[Node, int]] = {}
         self._never: dict[int, bool] = {}
         self._forces: dict[int, frozenset[int]] = {}
@@ -226,7 +227,10 @@ class Graph:
         return self.vertex("test", op, first, second)
 
     def truth(self, value: bool | None) -> int:
-        return self.vertex("truth", value)
+        number = self._truths.get(value)
+        if number is None:
+            number = self._truths[value] = self.vertex("truth", value)
+        return number
 
     def negate(self, part: int) -> int:
         inner = self[part]
@@ -334,7 +338,7 @@ class Graph:
                 return all(self.is_known_with(part, known) for part in vertex.parts)
         return all(self.never_null(part) for part in vertex.parts)
 
-    def is_known_with(self, number: int, known: set[int]) -> bool:
+    def is_known_with(self, number: int, known: Collection[int]) -> bool:
         """Whether a vertex has a value in every row in which some others have."""
         if number in known or self.never_null(number):
             return True

@@ -13,6 +13,7 @@ numbers are brought to one left side.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 
 from engine.evaluate.columnar import ColumnPlan
 from engine.evaluate.graph import CONDITIONS, LEAVES, Graph, Vertex
@@ -22,12 +23,36 @@ from engine.terms import INVERSE, Const
 MAX_STEPS = 2_000
 """Vertices looked at before a plan is left as it is, as one of a large table is: there is nothing to be had."""
 
-Context = Mapping[int, int]
-"""What some vertices are known to be: a truth, a word, or null."""
-
 
 class _TooLarge(Exception):
     pass
+
+
+class _Context:
+    """What some vertices are known to be: a truth, a word, or null. There is one of each (`Simplifier.context`)."""
+
+    def __init__(self, graph: Graph, facts: Mapping[int, int], number: int) -> None:
+        self.graph, self.facts, self.number = graph, facts, number
+
+    @cached_property
+    def known(self) -> frozenset[int]:
+        """The vertices that are known to have a value."""
+        graph = self.graph
+        return frozenset(graph[number].parts[0] for number, value in self.facts.items()
+                         if graph[number].kind == "known" and graph[value].value is True)
+
+    @cached_property
+    def above(self) -> frozenset[int]:
+        """The vertices that a comparison known to hold puts at zero or more."""
+        return frozenset(self.graph[number].parts[0] for number, value in self.facts.items()
+                         if self._tells_above(number, value))
+
+    def _tells_above(self, number: int, value: int) -> bool:
+        test = self.graph[number]
+        if test.kind != "test" or test.value not in (">", ">=") or self.graph[value].value is not True:
+            return False
+        least = self.graph[test.parts[1]]
+        return least.kind == "const" and int(least.value or 0) >= 0
 
 
 def outcome_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
@@ -43,29 +68,16 @@ def outcome_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
     error = graph.add(plan.error)
     if graph[error].value is not False:
         found[ERROR] = error
-    return simplified(graph, found)
+    return Simplifier(graph).simplified(found)
 
 
 def missing_vertices(graph: Graph, plan: ColumnPlan) -> dict[str, int]:
     """For each fact by its column whether it would decide an undetermined row; of all other rows they tell nothing."""
     assert plan.missing is not None, "this plan leaves missing facts to the reference"
     found = {missing_column(name): graph.add(node) for name, node in plan.missing.items()}
-    status = simplified(graph, {STATUS: graph.add(plan.status)})[STATUS]
-    return simplified_where_open(graph, status, simplified(graph, found))
-
-
-def simplified(graph: Graph, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Vertices with the same values as some wanted ones, where there are such that cost less."""
-    found = _cheapest(graph, wanted, lambda: _Simplifier(graph).outcome(wanted))
-    found = _cheapest(graph, found, lambda: _from_each_other(graph, found))
-    return _cheapest(graph, found, lambda: _with_one_left_side(graph, found))
-
-
-def simplified_where_open(graph: Graph, status: int, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Conditions with the same values as some wanted ones in every row whose status is null, where such cost less."""
-    return _cheapest(graph, wanted, lambda: {
-        name: graph.truth(False) if (found := _Simplifier(graph).open(status, number, {})) is None else found
-        for name, number in wanted.items()})
+    simplifier = Simplifier(graph)
+    status = simplifier.simplified({STATUS: graph.add(plan.status)})[STATUS]
+    return simplifier.simplified_where_open(status, simplifier.simplified(found))
 
 
 def _cheapest(graph: Graph, wanted: Mapping[str, int], shorten: Callable[[], dict[str, int]]) -> dict[str, int]:
@@ -90,17 +102,49 @@ _COST = dict.fromkeys(LEAVES, 0) | {"//": 4, "workdays_after": 6, "workdays_unti
                                     "months_after": 30, "date_of": 30, "year_of": 10, "month_of": 10}
 
 
-class _Simplifier:
+class Simplifier:
+    """Writes vertices of one graph as what is known says; what was written for a context once is not written again."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.steps = 0
-        self._assumed: dict[tuple[int, tuple[tuple[int, int], ...]], int] = {}
+        self._contexts: dict[frozenset[tuple[int, int]], _Context] = {}
+        self._held: dict[tuple[int, int, bool], _Context] = {}
+        self._assumed: dict[tuple[int, int], int] = {}
+        self.nothing = self.context({})
+
+    def context(self, facts: Mapping[int, int]) -> _Context:
+        key = frozenset(facts.items())
+        found = self._contexts.get(key)
+        if found is None:
+            found = self._contexts[key] = _Context(self.graph, facts, len(self._contexts))
+        return found
+
+    def simplified(self, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Vertices with the same values as some wanted ones, where there are such that cost less."""
+        graph = self.graph
+        found = _cheapest(graph, wanted, lambda: self.outcome(wanted))
+        found = _cheapest(graph, found, lambda: _from_each_other(graph, found))
+        return _cheapest(graph, found, lambda: _with_one_left_side(graph, found))
+
+    def simplified_where_open(self, status: int, wanted: Mapping[str, int]) -> dict[str, int]:
+        """Conditions with the same values as some wanted ones in every row whose status is null, where such cost less.
+        """
+        return _cheapest(self.graph, wanted, lambda: {
+            name: self.where_open(status, number) for name, number in wanted.items()})
 
     def outcome(self, wanted: Mapping[str, int]) -> dict[str, int]:
         """The wanted vertices along the way to the status, where they depend on it."""
+        self.steps = 0
         status = self._status(wanted[STATUS]) if STATUS in wanted else None
-        return {name: self.assume(number, {}) if status is None or name == ERROR
-                else self.along(status, status, number, {}) for name, number in wanted.items()}
+        return {name: self.assume(number, self.nothing) if status is None or name == ERROR
+                else self.along(status, status, number, self.nothing) for name, number in wanted.items()}
+
+    def where_open(self, status: int, number: int) -> int:
+        """A condition where the status is null; false where it never is."""
+        self.steps = 0
+        found = self.open(status, number, self.nothing)
+        return self.graph.truth(False) if found is None else found
 
     def _status(self, number: int) -> int:
         """The status before it is asked whether the outcome is decided."""
@@ -110,14 +154,14 @@ class _Simplifier:
             return vertex.parts[1] if inner.kind == "choose" else number
         return number
 
-    def along(self, way: int, status: int, number: int, context: Context) -> int:
+    def along(self, way: int, status: int, number: int, context: _Context) -> int:
         """A vertex where `context` holds, written along the choices that lead to the status; `way` is what is left.
 
         Where a condition on the way is unknown, so is the status: what it comes to there is said first.
         """
         vertex = self.graph[way]
         if vertex.kind in ("word", "null"):
-            return self.assume(number, {**context, status: way})
+            return self.assume(number, self.context({**context.facts, status: way}))
         if vertex.kind != "choose":
             return self.assume(number, context)
         condition = self.assume(vertex.parts[0], context)
@@ -139,7 +183,7 @@ class _Simplifier:
         graph = self.graph
         return graph.differ(then, other) or graph.silences(condition, then) or graph.silences(condition, other)
 
-    def open(self, way: int, number: int, context: Context) -> int | None:
+    def open(self, way: int, number: int, context: _Context) -> int | None:
         """A condition where `context` holds and what the status comes to is null; None where it never is.
 
         `way` is what is left of the choices that lead to the status.
@@ -158,11 +202,11 @@ class _Simplifier:
         found = {self.open(part, number, self.holding(context, condition, holds))
                  for part, holds in zip(vertex.parts[1:], (True, False), strict=True)}
         if not graph.never_null(condition):
-            found.add(self.assume(number, {**context, **self._lacking(condition)}))
+            found.add(self.assume(number, self.context({**context.facts, **self._lacking(condition)})))
         found.discard(None)
         return self.assume(number, context) if len(found) > 1 else next(iter(found), None)
 
-    def _lacking(self, condition: int) -> Context:
+    def _lacking(self, condition: int) -> Mapping[int, int]:
         """What a condition that is null tells: it is, and so is the column that alone can make it so."""
         graph = self.graph
         found = {condition: graph.truth(None), graph.known(condition): graph.truth(False)}
@@ -173,29 +217,27 @@ class _Simplifier:
             found[graph.known(column)] = graph.truth(False)
         return found
 
-    def assume(self, number: int, context: Context) -> int:
+    def assume(self, number: int, context: _Context) -> int:
         """A vertex with the same value in every row in which `context` holds."""
-        if number in context:
-            return context[number]
+        if number in context.facts:
+            return context.facts[number]
         if self.graph[number].kind in LEAVES:
             return number
-        key = number, tuple(sorted(context.items()))
+        key = number, context.number
         found = self._assumed.get(key)
         if found is None:
             self.steps += 1
             if self.steps > MAX_STEPS:
                 raise _TooLarge
             found = self._rewritten(self.graph[number], context)
-            found = self._assumed[key] = context.get(found, found)
+            found = self._assumed[key] = context.facts.get(found, found)
         return found
 
-    def _rewritten(self, vertex: Vertex, context: Context) -> int:
+    def _rewritten(self, vertex: Vertex, context: _Context) -> int:
         graph = self.graph
         if vertex.kind == "known":
             inner = self.assume(vertex.parts[0], context)
-            known = {graph[number].parts[0] for number, value in context.items()
-                     if graph[number].kind == "known" and graph[value].value is True}
-            return graph.truth(True) if graph.is_known_with(inner, known) else graph.known(inner)
+            return graph.truth(True) if graph.is_known_with(inner, context.known) else graph.known(inner)
         if vertex.kind != "choose":
             found = graph.again(vertex, [self.assume(part, context) for part in vertex.parts])
             return graph.truth(True) if self._is_above_zero(graph[found], context) else self._passed(found, context)
@@ -210,15 +252,14 @@ class _Simplifier:
                        for part, holds in zip(vertex.parts[1:], (True, False), strict=True))
         return self.chosen(condition, then, other, context)
 
-    def _is_above_zero(self, vertex: Vertex, context: Context) -> bool:
+    def _is_above_zero(self, vertex: Vertex, context: _Context) -> bool:
         """Whether a vertex asks whether a number is zero or more that is."""
         graph = self.graph
         if vertex.kind != "test" or vertex.value != ">=" or graph[vertex.parts[1]] != Vertex("const", 0):
             return False
-        above = {graph[number].parts[0] for number, value in context.items() if self._tells_above(number, value)}
-        return graph.never_null(vertex.parts[0]) and graph.never_negative(vertex.parts[0], above)
+        return graph.never_null(vertex.parts[0]) and graph.never_negative(vertex.parts[0], context.above)
 
-    def _passed(self, number: int, context: Context) -> int:
+    def _passed(self, number: int, context: _Context) -> int:
         """Working days between two days, zero at least; without that where the second is known not to be before."""
         graph, vertex = self.graph, self.graph[number]
         if vertex.kind != "operation" or vertex.value != "max" or graph[vertex.parts[1]] != Vertex("const", 0):
@@ -230,19 +271,20 @@ class _Simplifier:
         (second,), (first,) = (end.parts for end in ends)
         later = (graph.vertex("test", op, *sides) for op, sides in (
             (">", (second, first)), (">=", (second, first)), ("<", (first, second)), ("<=", (first, second))))
-        return vertex.parts[0] if any(context.get(one) == graph.truth(True) for one in later) else number
+        return vertex.parts[0] if any(context.facts.get(one) == graph.truth(True) for one in later) else number
 
-    def _tells_above(self, number: int, value: int) -> bool:
-        """Whether a comparison known to hold puts its first side at zero or more."""
-        test = self.graph[number]
-        if test.kind != "test" or test.value not in (">", ">=") or self.graph[value].value is not True:
-            return False
-        least = self.graph[test.parts[1]]
-        return least.kind == "const" and int(least.value or 0) >= 0
-
-    def holding(self, context: Context, condition: int, holds: bool) -> Context:
+    def holding(self, context: _Context, condition: int, holds: bool) -> _Context:
         """The context with a condition that is known to hold, or not to, and what follows from that."""
-        graph, found = self.graph, dict(context)
+        key = context.number, condition, holds
+        found = self._held.get(key)
+        if found is None:
+            found = self._held[key] = self.context({**context.facts, **self._follows(condition, holds)})
+        return found
+
+    def _follows(self, condition: int, holds: bool) -> Mapping[int, int]:
+        """What is known of vertices where a condition holds, or does not."""
+        graph = self.graph
+        found: dict[int, int] = {}
         waiting = [(condition, holds)]
         while waiting:
             number, value = waiting.pop()
@@ -278,7 +320,7 @@ class _Simplifier:
             return self._tells(vertex.parts[0])
         return vertex.kind == "test" and any(self._only(vertex, holds) is not None for holds in (True, False))
 
-    def _one_for_both(self, condition: int, then: int, other: int, context: Context) -> int | None:
+    def _one_for_both(self, condition: int, then: int, other: int, context: _Context) -> int | None:
         """The branch that comes to the same as the other one where that would be taken; None where neither does."""
         if not self._tells(condition):
             return None
@@ -289,7 +331,7 @@ class _Simplifier:
                 return branch
         return None
 
-    def chosen(self, condition: int, then: int, other: int, context: Context) -> int:
+    def chosen(self, condition: int, then: int, other: int, context: _Context) -> int:
         """A choice between two branches in which a condition is known to hold, and not to."""
         one = self._one_for_both(condition, then, other, context)
         if one is not None:
