@@ -282,7 +282,7 @@ def _memory(results: Results, name: str, sizes: Sequence[int]) -> str:
 
 
 def _share(one: Mapping[str, Any]) -> str:
-    return "not checked" if one["wrong"] < 0 else f"{one['wrong']:,} of {one['checked']:,}"
+    return f"{one['wrong']:,} of {one['checked']:,}"
 
 
 def _by_row(results: Results) -> str:

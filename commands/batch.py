@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
         raise click.UsageError(
             "--problems is one file; of several inputs the problems go beside each one's results" if lang == "en"
             else "--problems 只是一个文件；输入有多个时，问题清单放在各自的结果旁边")
+    _use_memory_again()
     run = Batch(pack, options)
     total = Summary()
     failed = 0
@@ -83,11 +85,14 @@ def batch(ctx: click.Context, inputs: tuple[Path, ...], output: Path, provisions
                 continue
             beside = problems or target.with_name(f"{target.stem}.problems.csv")
             try:
-                with _Bar(files if together else [path], lang) as bar:
-                    summary = (run.run_together(files, target, beside, bar.update) if together
-                               else run.run(path, target, beside, bar.update,
+                own = files if together else [path]
+                with _Bar(own, lang) if sys.stderr.isatty() else nullcontext() as bar:
+                    progress = bar.update if bar is not None else None
+                    summary = (run.run_together(files, target, beside, progress) if together
+                               else run.run(path, target, beside, progress,
                                             folder.marked(path) if folder is not None else None))
-                    bar.finish(summary.rows_in)
+                    if bar is not None:
+                        bar.finish(summary.rows_in)
             except FactError as error:
                 failed += 1
                 report_problems(error.problems, lang)
@@ -122,8 +127,24 @@ def _end_in_order() -> None:
             signal.signal(number, stop)
 
 
+def _use_memory_again() -> None:
+    """Has the C library keep what a block has freed for the next one, where it is glibc (`mallopt(3)`).
+
+    By default each large piece goes back to the system, and the pages of the next one are made and cleared anew.
+    """
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_threshold, 64 << 20)
+    mallopt(trim_threshold, 256 << 20)
+
+
 class _Bar:
-    """A progress bar with rows per second, on stderr; nothing where that is no terminal."""
+    """A progress bar with rows per second, on stderr; for a terminal."""
 
     def __init__(self, paths: list[Path], lang: Lang) -> None:
         self.rows, self.size, self.lang = 0, max(1, sum(path.stat().st_size for path in paths)), lang

@@ -1,8 +1,4 @@
-"""Tables → terminal text, Markdown, CSV and XLSX. Formatting only; what the cells say is `report`'s.
-
-A cell that begins with `=`, `+`, `-` or `@` is written as text everywhere, so that a name in a
-submission can never become a formula in an officer's spreadsheet.
-"""
+"""Tables → terminal text, Markdown, CSV and XLSX. Formatting only; what the cells say is `report`'s."""
 
 from __future__ import annotations
 
@@ -14,17 +10,8 @@ from pathlib import Path
 
 from engine.files import replacing
 from engine.report import Cell, Money, Percent, Table, cell_text
+from engine.safe_text import safe_text
 from engine.values import decimal_text, yuan_text
-
-RISKY = ("=", "+", "-", "@", "\t", "\r")
-"""With one of these a text may begin to be a formula."""
-SPECIAL = (",", '"', "\n", *RISKY)
-"""A text that holds none of these is a cell of CSV as it stands."""
-
-
-def safe_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return "'" + text if text.startswith(RISKY) else text
 
 
 def terminal_text(table: Table, width: int | None = None, style: str = "simple_outline") -> str:

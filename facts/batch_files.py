@@ -20,9 +20,8 @@ from engine.batch_table import Results
 from engine.errors import FactError, Lang, Problem
 from engine.files import folder_beside, replacing
 from engine.load import Pack
-from engine.output import RISKY, safe_text
+from engine.safe_text import RISKY, safe_text
 from engine.source import Location
-from facts.batch_sheets import write_problem_book, xlsx_writer
 from facts.column_reader import is_special
 from facts.text import TEXT_NAMES, WORKBOOK_NAMES
 
@@ -87,6 +86,8 @@ def open_writer(path: Path, suffix: str, results: Results, pack: Pack, summary: 
             parts.join(path)
     else:
         assert suffix == ".xlsx", f"no batch writes {suffix}"
+        from facts.batch_sheets import xlsx_writer
+
         with xlsx_writer(path, results, pack, summary) as writer:
             yield writer
 
@@ -221,6 +222,8 @@ def write_problems(path: Path, summary: Summary, lang: Lang) -> None:
     """The problems as a workbook or a CSV, one a line."""
     with replacing(path) as temporary:
         if path.suffix.lower() == ".xlsx":
+            from facts.batch_sheets import write_problem_book
+
             write_problem_book(temporary, PROBLEM_HEADERS[lang], (problem_cells(one, lang) for one in summary.problems))
             return
         with temporary.open("w", encoding="utf-8-sig", newline="") as file:

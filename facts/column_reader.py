@@ -16,7 +16,7 @@ import polars as pl
 from engine.dataclass import dataclass
 from engine.evaluate.polars_backend import column_type
 from engine.model import Field
-from engine.output import SPECIAL
+from engine.safe_text import SPECIAL
 from engine.stored import encode, stored_scale
 from engine.types import Kind
 from engine.values import Unreadable, Value, scale_of_unit
@@ -39,7 +39,10 @@ _UNKNOWN = ["n/a", "na", "null", "none", "unknown", "未知", "不详", "未填"
 """A text that holds none of these cannot say that it is not known."""
 _HINTS = [*"计注明人核章额数责", "电话", "填报", "total", "note", "sum", "remark"]
 """A text that holds none of these cannot lead a total or a note."""
-_NOTABLE = [*_HINTS, *(chr(code) for code in range(0x3001) if chr(code).isspace()), *SPECIAL]
+BLANKS = "".join(map(chr, (*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029,
+                           0x202F, 0x205F, 0x3000)))
+"""All that `str.strip` takes away."""
+_NOTABLE = [*_HINTS, *BLANKS, *SPECIAL]
 """A text that holds none of these, and is no heading, is a name as it stands, and a cell of CSV as well."""
 
 Read = tuple[pl.Series, pl.Series | None]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Each module may import those of its own row and of the rows above.
 LAYERS = [
     {"engine.dataclass"},
-    {"engine.evaluate.naming", "engine.source"},
+    {"engine.evaluate.naming", "engine.safe_text", "engine.source"},
     {"engine.errors", "engine.types"},
     {"engine.audit_store", "engine.files", "engine.intervals", "engine.values", "engine.yamltree"},
     {"engine.calendar", "engine.expr"},

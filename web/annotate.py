@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import HeguiError, Lang, Problem
 from engine.files import replacing
-from engine.output import safe_text
+from engine.safe_text import safe_text
 from facts.from_csv import csv_grid
 from facts.text import decode, read_bytes
 

@@ -25,8 +25,9 @@ from engine.errors import FactError, HeguiError, Lang, Problem
 from engine.kinds import ADVERSE, UNDETERMINED
 from engine.load import Pack, load_pack
 from engine.model import Case, Text
-from engine.output import csv_text, safe_text, write_xlsx
+from engine.output import csv_text, write_xlsx
 from engine.report import Table, dossier_table, explain_dossier, flat_table, is_one_line, notes, row_name
+from engine.safe_text import safe_text
 from engine.source import Location
 from engine.values import yuan_text
 from facts.batch import Options
