@@ -81,6 +81,9 @@ class PolarsPlan:
 
     def missing_throughout(self, frame: pl.DataFrame) -> tuple[str, ...] | None:
         """The facts that would decide each undetermined row of such a frame; None where they may differ."""
+        lacking = self._lacking_alone(frame)
+        if lacking is not None:
+            return (lacking,)
         truths = self._missing_of(frame).truths
         if truths is None:
             return None
@@ -92,17 +95,26 @@ class PolarsPlan:
         graph = Graph(self.plan.facts, without_nulls)
         return _Written(graph, outcome_vertices(graph, self.plan), self.plan, self.words).lazy(frame, keep)
 
+    def _lacking_alone(self, frame: pl.DataFrame) -> str | None:
+        """The one fact that an undetermined row of such a frame can lack, where none is so without lacking it."""
+        full, _, _ = self._kind(frame)
+        found = [name for name in self.plan.missing or () if name not in full]
+        lacking = self._written(frame, self._outcomes, outcome_vertices).lacking
+        return found[0] if len(found) == 1 and lacking == {found[0]} else None
+
     def _missing_of(self, frame: pl.DataFrame) -> _Written:
         return self._written(frame, self._missing, missing_vertices)
+
+    def _kind(self, frame: pl.DataFrame) -> _Kind:
+        nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
+        full = frozenset(name for name, count in nulls.items() if not count)
+        empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
+        return full, empty, _settled(frame, [name for name in self.days if name in nulls])
 
     def _written(self, frame: pl.DataFrame, cache: _Cache,
                  wanted: Callable[[Graph, ColumnPlan], dict[str, int]]) -> _Written:
         """Some vertices as they were written for columns like these."""
-        nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
-        full = frozenset(name for name, count in nulls.items() if not count)
-        empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
-        settled = _settled(frame, [name for name in self.days if name in nulls])
-        kind = full, empty, settled
+        full, empty, settled = kind = self._kind(frame)
         if kind not in cache and len(cache) >= MAX_WRITTEN:
             kind = full, empty, settled = frozenset(), frozenset(), frozenset()
         with self._lock:  # several blocks are the same kind: one of them writes for all
@@ -113,8 +125,9 @@ class PolarsPlan:
         return written
 
 
-_Cache = dict[tuple[frozenset[str], frozenset[str], frozenset[str]], "_Written"]
-"""What was written, by the columns without nulls, those of nulls, and those of settled days."""
+_Kind = tuple[frozenset[str], frozenset[str], frozenset[str]]
+"""The columns of a frame without nulls, those of nulls, and those of settled days."""
+_Cache = dict[_Kind, "_Written"]
 
 
 def _settled(frame: pl.DataFrame, names: Sequence[str]) -> frozenset[str]:
@@ -133,12 +146,15 @@ def _settled(frame: pl.DataFrame, names: Sequence[str]) -> frozenset[str]:
 class _Written:
     """Expressions for some vertices: layers of columns set aside, then what is wanted.
 
-    `truths`: what is wanted, where each is a condition that holds in every row or in none.
+    `truths`: what is wanted, where each is a condition that holds in every row or in none. `lacking`: columns
+    one of which is null wherever the status is; None where it may be null without that.
     """
 
     def __init__(self, graph: Graph, wanted: Mapping[str, int], plan: ColumnPlan, words: Sequence[str]) -> None:
         settled = {name: graph[number].value for name, number in wanted.items() if graph[number].kind == "truth"}
         self.truths = settled if len(settled) == len(wanted) else None
+        columns = graph.lacking(wanted[STATUS]) if STATUS in wanted else None
+        self.lacking = None if columns is None else {graph[number].value for number in columns}
         staging = stage(graph, wanted.values())
         writer = _Writer(graph, staging, words, plan.bits)
         types = {STATUS: CODE(), **{value_column(one.name): value_type(one.kind, plan.bits) for one in plan.outputs}}
