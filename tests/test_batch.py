@@ -385,7 +385,7 @@ def test_a_damaged_byte_is_said_with_its_line(
 
 
 def test_a_blank_is_what_strip_takes_away() -> None:
-    assert facts.column_reader.BLANKS == "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
+    assert "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1)))) == facts.column_reader.BLANKS
 
 
 def test_names_are_written_as_they_are_or_with_care(pack: Pack, tmp_path: Path) -> None:
