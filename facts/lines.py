@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import os
 import re
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -66,8 +68,10 @@ class LineFile:
         self.path, self.name = path, str(path)
         head = self._head()
         if head.startswith(_UTF16):
-            self._copy = tempfile.NamedTemporaryFile(suffix=".csv")  # noqa: SIM115  # it is gone when this object is
-            self._write_in_utf8(Path(self._copy.name))
+            handle, copy = tempfile.mkstemp(suffix=".csv")
+            os.close(handle)
+            weakref.finalize(self, os.unlink, copy)  # when this object ends, or the process
+            self._write_in_utf8(Path(copy))
             head = self._head()
         if not head.strip(b"\x00 \r\n\t\xef\xbb\xbf"):
             raise FactError(Problem("file-empty", Location(self.name), {}))
