@@ -340,9 +340,12 @@ class _Relevance:
     def __init__(self, provision: Provision) -> None:
         self.provision = provision
         self.lets = {let.name: let.expr for let in provision.lets}
-        self._reads: dict[str, frozenset[str]] = {}
+        self._reads: dict[int, frozenset[str]] = {}
         self._calls: dict[str, bool] = {}
-        self._waits: dict[tuple[Expr, str], Expr] = {}
+        self._waits: dict[tuple[int, str], Expr] = {}
+        """By the ids of the provision's own expressions, which stay what they are: to hash one goes through all of it.
+        """
+        self._open: dict[frozenset[str], Expr] = {}
         self._fails: dict[Expr, Expr] = {}
 
     def size(self) -> int:
@@ -399,7 +402,9 @@ class _Relevance:
     # Statuses still open
 
     def may_be(self, statuses: frozenset[str]) -> Expr:
-        return _any([self._reaches(self.provision.status, status) for status in sorted(statuses)])
+        if statuses not in self._open:
+            self._open[statuses] = _any([self._reaches(self.provision.status, one) for one in sorted(statuses)])
+        return self._open[statuses]
 
     def is_one_of(self, statuses: frozenset[str]) -> Expr:
         """When the status is known and one of some."""
@@ -432,20 +437,19 @@ class _Relevance:
 
     def reads(self, expr: Expr) -> frozenset[str]:
         """The facts an expression may depend on, through its lets."""
-        found: set[str] = set()
-        for node in walk(expr):
-            if isinstance(node, Name):
-                if node.role == "let":
-                    if node.name not in self._reads:
-                        self._reads[node.name] = self.reads(self.lets[node.name])
-                    found |= self._reads[node.name]
-                elif node.role == "fact":
-                    found.add(node.name)
-        return frozenset(found)
+        known = self._reads.get(id(expr))
+        if known is None:
+            if isinstance(expr, Name):
+                known = self.reads(self.lets[expr.name]) if expr.role == "let" else frozenset(
+                    (expr.name,) if expr.role == "fact" else ())
+            else:
+                known = frozenset().union(*map(self.reads, children(expr)))
+            self._reads[id(expr)] = known
+        return known
 
     def waits(self, expr: Expr, fact: str) -> Expr:
         """When the fact is among those an unknown value of the expression waits for; false where it has a value."""
-        key = (expr, fact)
+        key = id(expr), fact
         if key not in self._waits:
             self._waits[key] = self._waiting(expr, fact) if fact in self.reads(expr) else always(False)
         return self._waits[key]

@@ -99,8 +99,10 @@ class PolarsPlan:
         """The one fact that an undetermined row of such a frame can lack, where none is so without lacking it."""
         full, _, _ = self._kind(frame)
         found = [name for name in self.plan.missing or () if name not in full]
+        if len(found) != 1 or found[0] not in self.read or self.plan.facts[found[0]].asked_when is not None:
+            return None
         lacking = self._written(frame, self._outcomes, outcome_vertices).lacking
-        return found[0] if len(found) == 1 and lacking == {found[0]} else None
+        return found[0] if lacking == {found[0]} else None
 
     def _missing_of(self, frame: pl.DataFrame) -> _Written:
         return self._written(frame, self._missing, missing_vertices)
