@@ -107,11 +107,10 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def at(self, event: Any) -> Location:
-        line, column = event.start_mark.line, event.start_mark.column
+        start, end = event.start_mark, event.end_mark
+        line, column = start.line, start.column
         text = self.lines[line] if line < len(self.lines) else ""
-        width = 1
-        if event.end_mark.line == line:
-            width = max(1, event.end_mark.column - column)
+        width = max(1, end.column - column) if end.line == line else 1
         return Location(self.name, line + 1, column + 1, text=text[:400], width=width)
 
     def build(self) -> Node:

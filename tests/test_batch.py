@@ -358,6 +358,19 @@ def test_gb18030_and_marks_read_alike(pack: Pack, tmp_path: Path) -> None:
     assert len(results) == 1
 
 
+def test_a_program_leaves_nothing_behind(tmp_path: Path) -> None:
+    """It ends without Python's own clearing up; the copy that UTF-16 is read from is gone all the same."""
+    source, own = tmp_path / "in.csv", tmp_path / "own"
+    own.mkdir()
+    source.write_bytes(f"{HEADING}\n甲,是,1000,840,200\n乙,是,1000,x,200\n".encode("utf-16"))
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "--lang", "zh", "batch", str(source), "-o", str(tmp_path / "out.csv"), "--provision", CUT,
+         "--as-of", "2019-12-31"], capture_output=True, text=True, env={**os.environ, "TMPDIR": str(own)}, check=False)
+    assert (done.returncode, rows_of(tmp_path / "out.csv")[0]["rate_percent"]) == (2, "10")
+    assert "读入 2 行 = 已评 1 + 退回 1" in done.stderr
+    assert list(own.iterdir()) == []
+
+
 def test_ascii_at_first_and_gb18030_later(pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts.lines, "HEAD", 200)
     heading = "name,has_task,task_amount,raised_amount,next_year_public_funds"
