@@ -139,8 +139,8 @@ def _use_memory_again() -> None:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return
-    mallopt(mmap_threshold, 64 << 20)
-    mallopt(trim_threshold, 256 << 20)
+    mallopt(mmap_threshold, 32 << 20)
+    mallopt(trim_threshold, 16 << 20)
 
 
 class _Bar:
