@@ -33,7 +33,7 @@ from facts.numbers import Fault
 from facts.plain_bytes import line_starts
 from facts.tables import ROW_FAULTS, TableReader
 from facts.tally import Draft
-from facts.text import MAX_CELL
+from facts.text import MAX_CELL, byte_of_line
 
 SMALLEST = 64 << 10
 """Blocks no larger are read row by row where something in them is unusual."""
@@ -291,8 +291,8 @@ class BlockReader:
             return data.decode()
         except UnicodeDecodeError as error:
             raise FactError(Problem("broken-utf8", Location(
-                self.source.name, line=lines[data[: error.start].count(b"\n")]), {
-                    "offset": error.start + 1})) from None
+                self.source.name, line=lines[data.count(b"\n", 0, error.start)]), {
+                    "offset": byte_of_line(error)})) from None
 
     def _slow(self, rows: Sequence[GridRow], block: Block, frames: list[pl.DataFrame], first: bool) -> None:
         grid = Grid(self.source.name, None, iter(()))

@@ -82,7 +82,7 @@ class LineFile:
             text = head.decode(self.encoding, "ignore" if len(head) < self.size else "strict").removeprefix("\ufeff")
         except UnicodeDecodeError as error:
             code = "unknown-encoding" if self.encoding == "gb18030" else "broken-utf8"
-            raise undecodable(code, head, error, self.name) from None
+            raise undecodable(code, error, self.name) from None
         self.end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
         """What lines end with: old programs write a carriage return alone."""
         self.text = text[: text.rfind(self.end.decode()) + 1] if len(head) < self.size else text
@@ -144,7 +144,7 @@ class LineFile:
                 if undecided and not data.isascii():
                     undecided, error = False, _utf8_error(data)
                     if error is not None and is_damaged_utf8(data):
-                        raise undecodable("broken-utf8", data, error, self.name, line)
+                        raise undecodable("broken-utf8", error, self.name, line)
                     if error is not None:
                         decoder = codecs.getincrementaldecoder("gb18030")()  # all before it was plain ASCII
                 if decoder is not None:
@@ -185,8 +185,7 @@ class LineFile:
         try:
             return decoder.decode(data).encode()
         except UnicodeDecodeError as error:
-            raise FactError(Problem("unknown-encoding", Location(
-                self.name, line=line + data[: error.start].count(b"\n")), {"offset": error.start + 1})) from None
+            raise undecodable("unknown-encoding", error, self.name, line) from None
 
 
 def odd_lines(data: bytes, delimiter: str) -> list[int]:
@@ -228,7 +227,7 @@ def _encoding(head: bytes, whole: bool, name: str) -> str:
         return "utf-8-sig"
     error = _utf8_error(head, whole)
     if error is not None and is_damaged_utf8(head):
-        raise undecodable("broken-utf8", head, error, name)
+        raise undecodable("broken-utf8", error, name)
     return "utf-8" if error is None else "gb18030"
 
 

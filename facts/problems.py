@@ -160,7 +160,7 @@ FILES = {
     "unknown-file-kind": Wording(
         "不认识扩展名 {suffix}", "the extension {suffix} is not known", "认识的：{known}", "known: {known}"),
     "broken-utf8": Wording(
-        "UTF-8 文件在第 {offset} 字节损坏", "the file is UTF-8 but damaged at byte {offset}",
+        "UTF-8 文件在这一行的第 {offset} 字节损坏", "the file is UTF-8 but damaged at byte {offset} of this line",
         "重新导出，另存为 CSV UTF-8", "export it again as CSV UTF-8"),
     "unknown-encoding": Wording(
         "编码既不是 UTF-8，也不是 GB18030（第 {offset} 字节）",

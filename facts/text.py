@@ -141,16 +141,16 @@ def _decode(data: bytes, name: str) -> str:
                 return data.decode(encoding)
             except UnicodeDecodeError as error:
                 raise undecodable("broken-utf8" if mark == codecs.BOM_UTF8 else "unknown-encoding",
-                                  data, error, name) from None
+                                  error, name) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         if is_damaged_utf8(data):
-            raise undecodable("broken-utf8", data, error, name) from None
+            raise undecodable("broken-utf8", error, name) from None
     try:
         return data.decode("gb18030")
     except UnicodeDecodeError as error:
-        raise undecodable("unknown-encoding", data, error, name) from None
+        raise undecodable("unknown-encoding", error, name) from None
 
 
 def is_damaged_utf8(data: bytes) -> bool:
@@ -164,7 +164,12 @@ def is_damaged_utf8(data: bytes) -> bool:
     return good > tolerant.count("\ufffd")
 
 
-def undecodable(code: str, data: bytes, error: UnicodeDecodeError, name: str, first: int = 1) -> FactError:
+def undecodable(code: str, error: UnicodeDecodeError, name: str, first: int = 1) -> FactError:
     """What to say of bytes that could not be decoded; `first` is the number of their first line."""
-    line = data[: error.start].count(b"\n") + first
-    return FactError(Problem(code, Location(name, line=line), {"offset": error.start + 1}))
+    line = error.object.count(b"\n", 0, error.start) + first
+    return FactError(Problem(code, Location(name, line=line), {"offset": byte_of_line(error)}))
+
+
+def byte_of_line(error: UnicodeDecodeError) -> int:
+    """Which byte of its line the first is that could not be decoded, counted from 1."""
+    return error.start - error.object.rfind(b"\n", 0, error.start)

@@ -393,7 +393,8 @@ def test_a_damaged_byte_is_said_with_its_line(
     source.write_bytes(b"\n".join(lines))
     with pytest.raises(FactError) as caught:
         run(pack, source, tmp_path / "out.csv")
-    assert [(one.code, one.location.line) for one in caught.value.problems] == [("broken-utf8", place + 1)]
+    assert [(one.code, one.location.line, one.fields["offset"]) for one in caught.value.problems] == [
+        ("broken-utf8", place + 1, len("财政".encode()) + 1)]
     assert not (tmp_path / "out.csv").exists()
 
 
