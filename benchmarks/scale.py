@@ -26,8 +26,9 @@ FRAMEWORKS = ("openfisca", "policyengine")
 ROWS = ("python", "rule-engine", "zen-engine", "durable-rules")
 ROW_LIMIT = 20_000
 """Rows for engines that decide one at a time: their time grows with the rows, so a rate says it all."""
-FILE_ROUNDS = 4
-"""How often a peer goes from file to file; the best counts."""
+FILE_ROUNDS, SHORT_ROUNDS = 4, 12
+"""How often a peer goes from file to file, and how often where that is `SHORT` rows or fewer; the best counts."""
+SHORT = 1_000_000
 TIMEOUT = 600
 
 
@@ -127,7 +128,8 @@ def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], No
         for size in given.files.split(","):
             for name in ("budget", "growth", "deadlines"):
                 measure("benchmarks.end_to_end", ["input", name, size, folder])
-                for peer in ("hegui", "polars", "polars-checked") * FILE_ROUNDS:
+                rounds = SHORT_ROUNDS if float(size) <= SHORT else FILE_ROUNDS
+                for peer in ("hegui", "polars", "polars-checked") * rounds:
                     note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
         smallest = min(given.files.split(","), key=float)
         measure("benchmarks.end_to_end", ["input-quoted", "budget", smallest, folder])
