@@ -73,18 +73,19 @@ class PolarsPlan:
         Columns: `status` (null: undetermined), a value for each output (and its denominator where
         that varies), and `error` where the plan can meet the calendar's end.
         """
-        return self._written(frame, self._outcomes, outcome_vertices).apply(frame)
+        return self._written(self._kind(frame), self._outcomes, outcome_vertices).apply(frame)
 
     def missing(self, frame: pl.DataFrame) -> pl.DataFrame:
         """For undetermined rows: a flag for each fact that would decide them."""
-        return self._missing_of(frame).apply(frame)
+        return self._written(self._kind(frame), self._missing, missing_vertices).apply(frame)
 
     def missing_throughout(self, frame: pl.DataFrame) -> tuple[str, ...] | None:
         """The facts that would decide each undetermined row of such a frame; None where they may differ."""
-        lacking = self._lacking_alone(frame)
+        kind = self._kind(frame)
+        lacking = self._lacking_alone(kind)
         if lacking is not None:
             return (lacking,)
-        truths = self._missing_of(frame).truths
+        truths = self._written(kind, self._missing, missing_vertices).truths
         if truths is None:
             return None
         return tuple(name for name in self.plan.missing or () if truths[missing_column(name)])
@@ -95,17 +96,14 @@ class PolarsPlan:
         graph = Graph(self.plan.facts, without_nulls)
         return _Written(graph, outcome_vertices(graph, self.plan), self.plan, self.words).lazy(frame, keep)
 
-    def _lacking_alone(self, frame: pl.DataFrame) -> str | None:
+    def _lacking_alone(self, kind: _Kind) -> str | None:
         """The one fact that an undetermined row of such a frame can lack, where none is so without lacking it."""
-        full, _, _ = self._kind(frame)
+        full, _, _ = kind
         found = [name for name in self.plan.missing or () if name not in full]
         if len(found) != 1 or found[0] not in self.read or self.plan.facts[found[0]].asked_when is not None:
             return None
-        lacking = self._written(frame, self._outcomes, outcome_vertices).lacking
+        lacking = self._written(kind, self._outcomes, outcome_vertices).lacking
         return found[0] if lacking == {found[0]} else None
-
-    def _missing_of(self, frame: pl.DataFrame) -> _Written:
-        return self._written(frame, self._missing, missing_vertices)
 
     def _kind(self, frame: pl.DataFrame) -> _Kind:
         nulls = {name: frame.get_column(name).null_count() for name in self.read if name in frame.columns}
@@ -113,10 +111,9 @@ class PolarsPlan:
         empty = frozenset(name for name, count in nulls.items() if count == frame.height) - full
         return full, empty, _settled(frame, [name for name in self.days if name in nulls])
 
-    def _written(self, frame: pl.DataFrame, cache: _Cache,
-                 wanted: Callable[[Graph, ColumnPlan], dict[str, int]]) -> _Written:
-        """Some vertices as they were written for columns like these."""
-        full, empty, settled = kind = self._kind(frame)
+    def _written(self, kind: _Kind, cache: _Cache, wanted: Callable[[Graph, ColumnPlan], dict[str, int]]) -> _Written:
+        """Some vertices as they were written for columns of this kind."""
+        full, empty, settled = kind
         if kind not in cache and len(cache) >= MAX_WRITTEN:
             kind = full, empty, settled = frozenset(), frozenset(), frozenset()
         with self._lock:  # several blocks are the same kind: one of them writes for all
