@@ -447,7 +447,7 @@ def facts_validate(ctx: click.Context, files: tuple[Path, ...], record: str | No
 def run() -> NoReturn:
     """The command line as a program: `main`, and the end of the process.
 
-    What ends with the process is not freed piece by piece before, which would take a good part of a short run.
+    What ends with the process is not freed piece by piece before, which a short run would wait for.
     """
     code: int | str | None = None
     try:

@@ -10,7 +10,6 @@ With `-quoted` behind it a peer reads the same table with quotes around texts an
 from __future__ import annotations
 
 import json
-import os
 import re
 import resource
 import subprocess
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks import as_installed
 from benchmarks.workloads import AS_OF, EPOCH, WORKLOADS, Workload, table
 
 YES_NO = {"true": True, "false": False}
@@ -65,9 +65,7 @@ def _as_written(workload: Workload, rows: int) -> pl.DataFrame:
 def run_command(arguments: Sequence[str]) -> tuple[float, str]:
     """A whole program from its start to its end: seconds, and what it printed last."""
     root = Path(__file__).resolve().parent.parent
-    # As installed: modules compiled once, whatever the shell says.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-m", *arguments]
+    command, environment = [sys.executable, "-m", *arguments], as_installed()
     start = time.perf_counter()
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - start

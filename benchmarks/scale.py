@@ -18,6 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from benchmarks import as_installed
 from benchmarks.report import page
 from benchmarks.workloads import SEED, WORKLOADS
 
@@ -35,8 +36,6 @@ TIMEOUT = 600
 def measure(module: str, arguments: Sequence[str], python: str = sys.executable) -> dict[str, Any]:
     """One measurement, or why there is none."""
     root = Path(__file__).resolve().parent.parent
-    # Modules are compiled once, as those of installed peers are.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     try:
         done = subprocess.run(
             [python, "-m", module, *arguments],
@@ -44,7 +43,7 @@ def measure(module: str, arguments: Sequence[str], python: str = sys.executable)
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
-            env=environment | {"PYTHONPATH": str(root)},
+            env=as_installed() | {"PYTHONPATH": str(root)},
             check=False,
         )
     except subprocess.TimeoutExpired:

@@ -49,6 +49,8 @@ from single_peers import (  # noqa: E402
 )
 from single_rules import RULES, Answer, Facts, Rule, make_facts  # noqa: E402
 
+from benchmarks import as_installed  # noqa: E402
+
 COMPILED = "Hegui, compiled, no trace"
 CASE = """\
 provision: fiscal.budget_cut.fundraising_shortfall
@@ -102,8 +104,7 @@ def measure_start(runs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "one_case.yaml").write_text(CASE, encoding="utf-8")
-        env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        env |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONUTF8": "1", "HEGUI_LANG": "en"}
+        env = as_installed() | {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "PYTHONUTF8": "1", "HEGUI_LANG": "en"}
         env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), env.get("PYTHONPATH", "")]))
         commands = {
             "hegui check one_case.yaml": [*hegui, "check", "one_case.yaml"],

@@ -90,11 +90,11 @@ def read_provision(node: Node, context: PackContext, problems: list[Problem]) ->
     if not isinstance(node, Mapping):
         Reader(Mapping((), node.at), "a provision", problems).shape(node, "键值表", "a mapping")
         return None
-    tables: _Tables = {}
-    provision = _ProvisionReader(node, context, problems, tables).read()
+    reader = _ProvisionReader(node, context, problems, {})
+    provision = reader.read()
     if provision is None:
         return None
-    return replace(provision, readings=_readings(node, context, problems, provision, tables))
+    return replace(provision, readings=_readings(reader))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ _Tables: TypeAlias = dict[int, _ReadTable]
 
 class _ProvisionReader:
     def __init__(self, node: Mapping, context: PackContext, problems: list[Problem], tables: _Tables) -> None:
-        self.context, self.problems, self.tables = context, problems, tables
+        self.node, self.context, self.problems, self.tables = node, context, problems, tables
         self.plain = Reader(node, "a provision", problems)
         self.id = self.plain.text("id")
         self.where = f"provision {self.id}"
@@ -528,20 +528,18 @@ def _stand_in(of: Type | None) -> Expr:
 # Readings
 
 
-def _readings(
-    node: Mapping, context: PackContext, problems: list[Problem], provision: Provision, tables: _Tables
-) -> tuple[Reading, ...]:
-    reader = Reader(node, f"provision {provision.id}", problems)
+def _readings(base: _ProvisionReader) -> tuple[Reading, ...]:
+    problems = base.problems
+    reader = Reader(base.node, base.where, problems)
     found = []
     for number, item in enumerate(reader.items("readings"), 1):
         if not isinstance(item, Mapping):
             reader.shape(item, "{point, chosen, why, others}", "{point, chosen, why, others}")
             continue
-        inner = Reader(item, f"provision {provision.id} reading {number}", problems, READING_KEYS)
+        inner = Reader(item, f"{base.where} reading {number}", problems, READING_KEYS)
         for key in ("point", "chosen"):
             inner.need(key)
-        alternatives = tuple(
-            _alternative(other, inner, node, context, problems, tables) for other in inner.items("others"))
+        alternatives = tuple(_alternative(other, inner, base) for other in inner.items("others"))
         found.append(
             Reading(
                 inner.text("id") or str(number),
@@ -554,13 +552,11 @@ def _readings(
     return tuple(found)
 
 
-def _alternative(
-    node: Node, reader: Reader, provision: Mapping, context: PackContext, problems: list[Problem], tables: _Tables
-) -> Alternative:
+def _alternative(node: Node, reader: Reader, base: _ProvisionReader) -> Alternative:
     """Plain text, or `{zh, en, with: {keys of the provision that read otherwise}}`."""
     if not isinstance(node, Mapping):
         return Alternative(reader.as_words(node))
-    inner = Reader(node, reader.where, problems, ("zh", "en", "with"))
+    inner = Reader(node, reader.where, base.problems, ("zh", "en", "with"))
     text = Text(inner.text("zh", inner.text("en")), inner.text("en"))
     changes = node.get("with")
     if changes is None:
@@ -569,8 +565,8 @@ def _alternative(
         inner.shape(changes, "键值表", "a mapping")
         return Alternative(text)
     found: list[Problem] = []
-    variant = _ProvisionReader(merge(provision, changes), context, found, tables).read()
-    problems.extend(problem for problem in found if problem not in problems)
+    variant = _ProvisionReader(merge(base.node, changes), base.context, found, base.tables).read()
+    base.problems.extend(problem for problem in found if problem not in base.problems)
     if variant is None:
         return Alternative(text)
     point = reader.words("point")

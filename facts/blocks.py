@@ -37,7 +37,7 @@ from facts.text import MAX_CELL, byte_of_line
 
 SMALLEST = 64 << 10
 """Blocks no larger are read row by row where something in them is unusual."""
-SAMPLED_ROWS = 500
+SAMPLED_ROWS = 2_000
 
 
 @dataclass

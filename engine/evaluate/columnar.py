@@ -343,8 +343,7 @@ class _Relevance:
         self._reads: dict[int, frozenset[str]] = {}
         self._calls: dict[str, bool] = {}
         self._waits: dict[tuple[int, str], Expr] = {}
-        """By the ids of the provision's own expressions, which stay what they are: to hash one goes through all of it.
-        """
+        """By the ids of the provision's own expressions, which stay: to hash one goes through all of it."""
         self._open: dict[frozenset[str], Expr] = {}
         self._fails: dict[Expr, Expr] = {}
 

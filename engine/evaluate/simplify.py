@@ -128,8 +128,7 @@ class Simplifier:
         return _cheapest(graph, found, lambda: _with_one_left_side(graph, found))
 
     def simplified_where_open(self, status: int, wanted: Mapping[str, int]) -> dict[str, int]:
-        """Conditions with the same values as some wanted ones in every row whose status is null, where such cost less.
-        """
+        """Conditions with the same values as some wanted ones wherever the status is null, where such cost less."""
         return _cheapest(self.graph, wanted, lambda: {
             name: self.where_open(status, number) for name, number in wanted.items()})
 
