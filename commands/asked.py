@@ -25,7 +25,7 @@ def asked_day(lang: Lang, text: str | None) -> date:
 
     Errors (`FactError`): as `read_as_of`.
     """
-    from engine.assessing import read_as_of
+    from engine.inputs import read_as_of
 
     found = read_as_of(text)
     if found is not None:

@@ -45,9 +45,9 @@ def due(
     output: Path | None,
 ) -> None:
     """What each bureau must have done by when / 职责日历."""
-    from engine.assessing import read_as_of
     from engine.duties import LATE, list_duties
     from engine.duty_report import duty_data, duty_table
+    from engine.inputs import read_as_of
     from engine.schedule import ledger_facts, load_schedule
 
     lang: Lang = ctx.obj["lang"]

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
-from engine.assessing import given_values, read_as_of, read_inputs
+from engine.assessing import given_values
 from engine.cases import WorkedCase, differences
 from engine.dataclass import dataclass
 from engine.errors import EvaluationError, FactError, PackError
@@ -34,6 +34,7 @@ from engine.expr import (
     literal_text,
     show,
 )  # fmt: skip
+from engine.inputs import read_as_of, read_inputs
 from engine.load import Pack
 from engine.model import DecisionTable, Let, Parameter, Provision, TableRow
 from engine.outcome import Outcome, assess, names_of

@@ -26,9 +26,9 @@ from datetime import date
 from itertools import product
 from typing import TypeAlias
 
-from engine.assessing import read_input
 from engine.dataclass import dataclass
 from engine.errors import PackError, Problem, Wording, nearest, register
+from engine.inputs import read_input
 from engine.load import Pack
 from engine.model import Field, Provision, ProvisionKind, Text
 from engine.outcome import assess

@@ -23,7 +23,7 @@ LAYERS = [
     {"engine.audit_store", "engine.files", "engine.intervals", "engine.values", "engine.yamltree"},
     {"engine.calendar", "engine.expr"},
     {"engine.builtins", "engine.model", "engine.parse", "engine.source_text", "engine.stored", "engine.terms"},
-    {"engine.check", "engine.evaluate.python", "engine.periods", "engine.reader"},
+    {"engine.check", "engine.evaluate.python", "engine.inputs", "engine.periods", "engine.reader"},
     {"engine.kinds", "engine.normal", "engine.read_fields", "engine.tables"},
     {"engine.evaluate.columnar", "engine.evaluate.integers", "engine.solver", "engine.targets"},
     {"engine.encoding", "engine.evaluate.graph", "engine.read_dossier", "engine.read_provision"},

@@ -266,7 +266,7 @@ def test_the_shipped_cases_come_out_the_same_by_the_solver() -> None:
     pack = shipped()
     cases = [case for case in load_cases(pack) if case.provision.startswith("fiscal.budget_cut.") and not case.reading]
     for result in run_cases(pack, cases):
-        from engine.assessing import read_inputs
+        from engine.inputs import read_inputs
 
         provision = pack.provision(result.case.provision)
         values: dict[str, Value | None] = dict.fromkeys(provision.facts)

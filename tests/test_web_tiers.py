@@ -13,10 +13,10 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from engine import load_pack
-from engine.assessing import read_as_of, read_inputs
 from engine.builtins import FUNCTIONS
 from engine.cases import load_cases
 from engine.errors import PackError
+from engine.inputs import read_as_of, read_inputs
 from engine.load import Pack
 from strategies import DAYS, FactMaker, Seeded, from_seed, load_provision, make_provision
 from tiers_check import differences, points

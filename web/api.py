@@ -17,9 +17,9 @@ from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from engine.assessing import read_as_of
 from engine.describe import provision_data
 from engine.explain import explain
+from engine.inputs import read_as_of
 from engine.model import ProvisionKind, Text
 from engine.values import yuan_text
 from facts.batch_files import FORMATS

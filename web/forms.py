@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from engine.assessing import read_input
 from engine.errors import Lang
 from engine.evaluate.python import Facts, evaluate
 from engine.expr import Literal, Name, walk
+from engine.inputs import read_input
 from engine.model import Field, Provision, Text
 from engine.outcome import names_of
 from engine.types import Kind

@@ -14,11 +14,12 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from engine.assessing import assess_case, read_as_of
+from engine.assessing import assess_case
 from engine.dossier import DossierOutcome, derive
 from engine.errors import FactError, HeguiError, Lang
 from engine.evaluate.python import Facts
 from engine.explain import explain
+from engine.inputs import read_as_of
 from engine.load import Pack
 from engine.model import Dossier, Provision, ProvisionKind, RecordType, Row
 from engine.outcome import Outcome

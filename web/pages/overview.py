@@ -13,10 +13,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 
-from engine.assessing import assess_case, read_inputs
+from engine.assessing import assess_case
 from engine.checking import check_submission
 from engine.duties import DutyLine, list_duties
 from engine.errors import HeguiError, Lang
+from engine.inputs import read_inputs
 from engine.kinds import LABELS
 from engine.load import Pack
 from engine.model import Provision, ProvisionKind

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from engine.assessing import assess_case, read_inputs
+from engine.assessing import assess_case
 from engine.errors import HeguiError, Lang
+from engine.inputs import read_inputs
 from engine.load import Pack
 from engine.model import Provision, ProvisionKind
 from engine.values import Value
