@@ -23,6 +23,7 @@ else:
         if cls is None:
             return lambda cls: dataclass(cls, frozen=frozen, slots=slots, order=order)
         own = set(vars(cls))
+        cls.__doc__ = cls.__doc__ or cls.__qualname__  # else the standard library inspects the class to write one
         made = dataclasses.dataclass(init=False, repr=False, eq=order, order=order, slots=slots)(cls)
         fields = dataclasses.fields(made)
         if len(fields) < len(made.__dataclass_fields__) or any(field.kw_only for field in fields):
