@@ -43,6 +43,10 @@ EXTRAS = dict.fromkeys(("polars", "numpy", "openpyxl"), "batch") | dict.fromkeys
 """The optional part of the package (an extra in pyproject.toml) to which a module belongs."""
 
 
+def _system_error(error: OSError) -> Problem:
+    return Problem("system-error", fields={"path": error.filename or os.curdir, **system_reason(error)})
+
+
 class Group(click.Group):
     """Turns problems into messages and exit code 2, so that no one sees a traceback.
 
@@ -78,8 +82,7 @@ class Group(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:  # who reads the result has read enough
                 raise
-            problems = (Problem("system-error", fields={
-                "path": error.filename or os.curdir, **system_reason(error)}),)  # fmt: skip
+            problems = (_system_error(error),)
         lang = cast(Lang, (ctx.find_root().obj or {}).get("lang", default_lang()))
         for problem in problems:
             click.echo(problem.render(lang) + "\n", err=True)
@@ -454,6 +457,9 @@ def run() -> NoReturn:
         main()
     except SystemExit as ended:
         code = ended.code
+    except OSError as error:  # help is printed before any command
+        sys.stderr.write(_system_error(error).render(default_lang()) + "\n")
+        code = 2
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()

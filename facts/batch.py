@@ -488,8 +488,8 @@ _Done = tuple[Block, pl.DataFrame, Sums]
 
 def _in_order(blocks: Iterator[Lines], work: Callable[[Lines], _Done], workers: int) -> Iterator[_Done]:
     """The blocks worked on by some threads, handed on in order; another thread reads, a few blocks ahead."""
-    room = Semaphore(workers + 2)
-    """Blocks that may be held: those worked on, one that was read, one that is used."""
+    room = Semaphore(workers + 1)
+    """Blocks that may be held: those worked on, and one that was read or is used."""
     worked: SimpleQueue[Future[_Done] | None] = SimpleQueue()
     stopped = Event()
 

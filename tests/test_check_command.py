@@ -330,3 +330,14 @@ def test_output_survives_a_plain_locale(tmp_path: Path) -> None:
                          capture_output=True, env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": ""}, check=False)
     assert "甲局" in run.stdout.decode()
     assert run.returncode == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("asked", [["--help"], ["rules", "list"]])
+def test_a_full_disk_is_said_in_a_line(asked: list[str]) -> None:
+    """Help as well, which is printed before any command is asked."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-m", "cli", *asked], stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=os.environ | {"HEGUI_LANG": "en"}, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip() == "system-error: the system does not allow it (.): no space left on the disk"
