@@ -50,8 +50,8 @@ else:
         """The method that sets the attributes, its arguments in the order of the fields."""
         known, parameters, lines = {"MISSING": MISSING}, ["self"], []
         for field in fields:
-            name, parameter, absent = field.name, field.name, ""
-            value = name
+            name = parameter = value = field.name
+            absent = ""
             if field.default is not MISSING:
                 absent = f"default_{name}"
                 known[absent], parameter = field.default, f"{name}={absent}"
