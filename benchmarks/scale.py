@@ -122,21 +122,18 @@ def main() -> None:
 
 
 def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], None]) -> None:
-    """From file to file, some times each in turn, in a folder of their own."""
+    """From file to file, in a folder of their own; all take turns together, so that all meet a slow spell."""
+    sizes, programs = given.files.split(","), ("hegui", "polars", "polars-checked")
+    goes = [("", programs, name, size) for size in sizes for name in ("budget", "growth", "deadlines")]
+    goes += [("-quoted", programs, "budget", min(sizes, key=float)), ("-xlsx", ("floor", "hegui"), "budget", given.book)]
     with tempfile.TemporaryDirectory() as folder:
-        for size in given.files.split(","):
-            for name in ("budget", "growth", "deadlines"):
-                measure("benchmarks.end_to_end", ["input", name, size, folder])
-                rounds = SHORT_ROUNDS if float(size) <= SHORT else FILE_ROUNDS
-                for peer in ("hegui", "polars", "polars-checked") * rounds:
-                    note(measure("benchmarks.end_to_end", [peer, name, size, folder]) | {"files": True})
-        smallest = min(given.files.split(","), key=float)
-        measure("benchmarks.end_to_end", ["input-quoted", "budget", smallest, folder])
-        for peer in ("hegui-quoted", "polars-quoted", "polars-checked-quoted") * FILE_ROUNDS:
-            note(measure("benchmarks.end_to_end", [peer, "budget", smallest, folder]) | {"files": True})
-        measure("benchmarks.end_to_end", ["input-xlsx", "budget", given.book, folder])
-        for peer in ("floor-xlsx", "hegui-xlsx") * FILE_ROUNDS:
-            note(measure("benchmarks.end_to_end", [peer, "budget", given.book, folder]) | {"files": True})
+        for kind, _, name, size in goes:
+            measure("benchmarks.end_to_end", [f"input{kind}", name, size, folder])
+        for turn, (kind, peers, name, size) in product(range(SHORT_ROUNDS), goes):
+            short = float(size) <= SHORT and kind != "-xlsx"
+            if short or turn % (SHORT_ROUNDS // FILE_ROUNDS) == 0:
+                for peer in peers:
+                    note(measure("benchmarks.end_to_end", [peer + kind, name, size, folder]) | {"files": True})
 
 
 if __name__ == "__main__":
