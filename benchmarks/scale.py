@@ -71,7 +71,7 @@ def plans(sizes: Sequence[int], rounds: int, passes: int) -> Iterator[tuple[str,
                 if asked_of(peer, workload):
                     yield "benchmarks.measure", [peer, name, str(rows), str(rounds)], True
     for name, workload in WORKLOADS.items():
-        for peer in ROWS:
+        for peer in ROWS if sizes else ():
             if asked_of(peer, workload):
                 yield "benchmarks.measure", [peer, name, str(min(ROW_LIMIT, max(sizes))), "1"], peer != "durable-rules"
 
@@ -124,8 +124,11 @@ def main() -> None:
 def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], None]) -> None:
     """From file to file, in a folder of their own; all take turns together, so that all meet a slow spell."""
     sizes, programs = given.files.split(","), ("hegui", "polars", "polars-checked")
-    goes = [("", programs, name, size) for size in sizes for name in ("budget", "growth", "deadlines")]
-    goes += [("-quoted", programs, "budget", min(sizes, key=float)), ("-xlsx", ("floor", "hegui"), "budget", given.book)]
+    goes: list[tuple[str, tuple[str, ...], str, str]] = [
+        ("", programs, name, size) for size in sizes for name in ("budget", "growth", "deadlines")
+    ]
+    goes.append(("-quoted", programs, "budget", min(sizes, key=float)))
+    goes.append(("-xlsx", ("floor", "hegui"), "budget", given.book))
     with tempfile.TemporaryDirectory() as folder:
         for kind, _, name, size in goes:
             measure("benchmarks.end_to_end", [f"input{kind}", name, size, folder])
