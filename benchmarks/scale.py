@@ -30,6 +30,8 @@ ROW_LIMIT = 20_000
 FILE_ROUNDS, SHORT_ROUNDS = 4, 12
 """How often a peer goes from file to file, and how often where that is `SHORT` rows or fewer; the best counts."""
 SHORT = 1_000_000
+FILES = ("budget", "growth", "deadlines")
+"""The workloads that go from file to file."""
 TIMEOUT = 600
 
 
@@ -122,19 +124,17 @@ def main() -> None:
 
 
 def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], None]) -> None:
-    """From file to file, in a folder of their own; all take turns together, so that all meet a slow spell."""
-    sizes, programs = given.files.split(","), ("hegui", "polars", "polars-checked")
-    goes: list[tuple[str, tuple[str, ...], str, str]] = [
-        ("", programs, name, size) for size in sizes for name in ("budget", "growth", "deadlines")
-    ]
-    goes.append(("-quoted", programs, "budget", min(sizes, key=float)))
-    goes.append(("-xlsx", ("floor", "hegui"), "budget", given.book))
+    """From file to file, in a folder of their own; those of a size take turns, so that all meet a slow spell."""
+    programs = ("hegui", "polars", "polars-checked")
+    by_size = {size: [("", programs, name) for name in FILES] for size in sorted(given.files.split(","), key=float)}
+    by_size[min(by_size, key=float)].append(("-quoted", programs, "budget"))
+    turns = [(size, SHORT_ROUNDS if float(size) <= SHORT else FILE_ROUNDS, goes) for size, goes in by_size.items()]
+    turns.append((given.book, FILE_ROUNDS, [("-xlsx", ("floor", "hegui"), "budget")]))
     with tempfile.TemporaryDirectory() as folder:
-        for kind, _, name, size in goes:
-            measure("benchmarks.end_to_end", [f"input{kind}", name, size, folder])
-        for turn, (kind, peers, name, size) in product(range(SHORT_ROUNDS), goes):
-            short = float(size) <= SHORT and kind != "-xlsx"
-            if short or turn % (SHORT_ROUNDS // FILE_ROUNDS) == 0:
+        for size, rounds, goes in turns:
+            for kind, _, name in goes:
+                measure("benchmarks.end_to_end", [f"input{kind}", name, size, folder])
+            for kind, peers, name in goes * rounds:
                 for peer in peers:
                     note(measure("benchmarks.end_to_end", [peer + kind, name, size, folder]) | {"files": True})
 
