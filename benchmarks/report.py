@@ -67,7 +67,8 @@ REMARKS = """What lies behind the figures:
   decided; the hand-written program takes every cell to be right. Beside one that checks its cells too the gap closes.
   Whole programs are timed, from the shell to the shell. The work alone, in brackets, is what they tell themselves: from
   the first look at the file to the last byte written. Before it both load Polars, and Hegui its modules, the pack and
-  the provision, which is a good part of the whole at a million rows.
+  the provision, which is a good part of the whole at a million rows. Programs of one size take turns, and the best turn
+  of each counts, over all runs whose arguments stand above; a single run may fall on the other side of a close aim.
 - In memory Hegui also looks up whether days reach the calendar's end, and names the facts that would decide an
   undetermined row; where a block's rows lack the same ones throughout that costs little.
 - OpenFisca and PolicyEngine answer in 32-bit floats, which is fast and wrong (below).

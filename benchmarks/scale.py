@@ -126,9 +126,10 @@ def main() -> None:
 def measure_files(given: argparse.Namespace, note: Callable[[dict[str, Any]], None]) -> None:
     """From file to file, in a folder of their own; those of a size take turns, so that all meet a slow spell."""
     programs = ("hegui", "polars", "polars-checked")
-    by_size = {size: [("", programs, name) for name in FILES] for size in sorted(given.files.split(","), key=float)}
-    by_size[min(by_size, key=float)].append(("-quoted", programs, "budget"))
-    turns = [(size, SHORT_ROUNDS if float(size) <= SHORT else FILE_ROUNDS, goes) for size, goes in by_size.items()]
+    sizes = sorted(given.files.split(","), key=float)
+    turns = [(size, SHORT_ROUNDS if float(size) <= SHORT else FILE_ROUNDS, [("", programs, name) for name in FILES])
+             for size in sizes]  # fmt: skip
+    turns[0][2].append(("-quoted", programs, "budget"))
     turns.append((given.book, FILE_ROUNDS, [("-xlsx", ("floor", "hegui"), "budget")]))
     with tempfile.TemporaryDirectory() as folder:
         for size, rounds, goes in turns:
